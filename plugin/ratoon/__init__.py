@@ -1,0 +1,1 @@
+"""ratoon: the whole life of a machine-learning model."""

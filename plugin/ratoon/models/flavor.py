@@ -1,0 +1,45 @@
+"""The protocol behind every model flavor: how models of one library become files and come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ratoon.models.trust import TrustPolicy
+
+
+class Flavor(Protocol):
+    """One library's models.
+
+    Attributes:
+        requirements: Names of the distributions that loading needs; their installed versions are pinned in the model.
+    """
+
+    requirements: tuple[str, ...]
+
+    def recognises(self, model: object) -> bool:
+        """Whether this flavor saves such an object; must not import the library if it was not imported already."""
+
+    def save(self, model: Any, folder: Path) -> Mapping[str, Any]:
+        """Write the model's files into the folder.
+
+        Returns:
+            What goes under ``flavors: <name>`` in the MLmodel file. A flavor that MLflow knows, too, uses its keys.
+        """
+
+    def load(self, folder: Path, config: Mapping[str, Any], policy: TrustPolicy) -> Any:
+        """Read the model back; Untrusted if that would run code which ``policy`` does not allow.
+
+        The digests of all files were verified before.
+        """
+
+    def predict(self, model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Call the model; ``data`` fits its signature already."""
+
+    def example_from(self, model: object, candidates: Iterable[object]) -> object | None:
+        """The first candidate that the model can be called with; None if there is none.
+
+        Candidates are, for example, what a training node received: features, targets, parameters.
+        """

@@ -1,0 +1,1 @@
+"""A model behind HTTP: the scoring app, and the places where it is put into service."""

@@ -1,0 +1,1 @@
+"""Places where models are put into service."""
