@@ -17,7 +17,7 @@ Plugins given explicitly are asked before installed ones, installed ones before 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pluggy
 

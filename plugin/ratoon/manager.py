@@ -1,6 +1,6 @@
 """Plugin managers: how they are made, and how each family of hooks is called.
 
-A manager is a value. :func:`default_manager` is the one that is used where none is given, built when it is first needed.
+A manager is a value. :func:`default_manager` is the one that is used where none is given, built on first use.
 """
 
 from __future__ import annotations
@@ -87,8 +87,12 @@ def notify(manager: pluggy.PluginManager, hook_name: str, **arguments: object) -
         try:
             caller(**arguments)
         except Exception:
-            logger.exception("plugin %r failed in %s and was skipped; to run without it, %s", plugin, hook_name,
-                             way_out(plugin))
+            logger.exception(
+                "plugin %r failed in %s and was skipped; to run without it, %s",
+                plugin,
+                hook_name,
+                way_out(plugin),
+            )
 
 
 def collect(manager: pluggy.PluginManager, hook_name: str) -> dict[str, Provided]:
@@ -154,7 +158,9 @@ def _register(manager: pluggy.PluginManager, plugin: object, name: str | None = 
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         name = name or manager.get_name(plugin) or repr(plugin)
-        raise PluginError(f"plugin {name!r} does not fit the hooks ({error}); correct it, or {way_out(name)}") from error
+        raise PluginError(
+            f"plugin {name!r} does not fit the hooks ({error}); correct it, or {way_out(name)}"
+        ) from error
 
 
 def _installed() -> Iterator[tuple[Distribution, EntryPoint]]:
@@ -177,5 +183,7 @@ def _register_installed(manager: pluggy.PluginManager, distribution: Distributio
     try:
         plugin = entry_point.load()
     except Exception as error:
-        raise PluginError(f"plugin {name!r} of {source} cannot be loaded ({error!r}); uninstall it, or {way_out(name)}") from error
+        raise PluginError(
+            f"plugin {name!r} of {source} cannot be loaded ({error!r}); uninstall it, or {way_out(name)}"
+        ) from error
     _register(manager, plugin, name)

@@ -1,7 +1,7 @@
 """Where runs, models and artifacts are kept, and which plugins may take part.
 
-An argument wins over the environment, the environment over ``ratoon.toml``, that over the default. The file is looked for
-in the working folder and its parents, so that every command works from a subfolder of a project.
+An argument wins over the environment, the environment over ``ratoon.toml``, that over the default. The file is looked
+for in the working folder and its parents, so that every command works from a subfolder of a project.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def load_settings(start: Path | None = None, environ: Mapping[str, str] | None =
     """Resolve the settings for a process that works in ``start``.
 
     Args:
-        start: The folder from which ``ratoon.toml`` and ``.ratoon`` are looked for, upwards; the working folder if None.
+        start: Where to look for ``ratoon.toml`` and ``.ratoon``, upwards; the working folder if None.
         environ: The environment to read ``RATOON_<KEY>`` from; the process's own if None.
         given: Values by key that win over everything; None stands for "not given".
 

@@ -1,7 +1,7 @@
 """The protocol behind every artifact store.
 
-A path is a key with forward slashes, relative to the store's root; :func:`ratoon.artifacts.paths.check_path` says what is
-allowed in it. A call that returned is durable, a file that was not written to its end is never seen.
+A path is a key with forward slashes, relative to the store's root; :func:`ratoon.artifacts.paths.check_path` says what
+is allowed in it. A call that returned is durable, a file that was not written to its end is never seen.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ class ArtifactStore(Protocol):
     def read(self, path: str) -> Iterator[bytes]:
         """Yield the content in chunks.
 
-        NotFound if there is no such file. Corrupt, at the latest instead of the last chunk, if the bytes are not those
-        that were written: whoever uses a chunk before the end uses unverified data.
+        NotFound if there is no such file. Corrupt, at the latest instead of the last chunk, if the bytes are not
+        those that were written: whoever uses a chunk before the end uses unverified data.
         """
 
     def stat(self, path: str) -> Artifact:
         """Size and digest of a file; NotFound if there is none."""
 
     def list(self, path: str = "") -> list[Artifact]:
-        """What lies directly in a folder, by name, with paths relative to it; nothing for a folder that is not there."""
+        """What lies directly in a folder, by name, with paths relative to it; nothing for one that is not there."""
 
     def delete(self, path: str) -> None:
         """Take a file or a folder away; not an error if it is not there."""

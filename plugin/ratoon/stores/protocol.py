@@ -1,7 +1,7 @@
 """The two protocols behind every store: one for what runs record, one for what is registered.
 
-An implementation is thread-safe, answers with values of :mod:`ratoon.entities` and raises errors of :mod:`ratoon.errors`.
-A call that returned is durable. Both are picklable by their URI: open another one in another process.
+An implementation is thread-safe, answers with values of :mod:`ratoon.entities` and raises errors of
+:mod:`ratoon.errors`. A call that returned is durable. A store does not travel to another process: its URI does.
 """
 
 from __future__ import annotations
@@ -47,7 +47,12 @@ class TrackingStore(Protocol):
         """Read a run with everything that was recorded; NotFound if there is none."""
 
     def update_run(
-        self, run_id: str, *, status: RunStatus | None = None, end_time: int | None = None, run_name: str | None = None
+        self,
+        run_id: str,
+        *,
+        status: RunStatus | None = None,
+        end_time: int | None = None,
+        run_name: str | None = None,
     ) -> Run:
         """Change what is given; an end time of None with a status of RUNNING takes the end away again."""
 

@@ -1,0 +1,1 @@
+"""The SQL stores: one set of tables behind the tracking store and the registry."""
