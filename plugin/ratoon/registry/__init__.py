@@ -1,0 +1,1 @@
+"""Who may take an alias: gates, verdicts, promotion and rollback."""

@@ -1,0 +1,1 @@
+"""What user code calls: the client, the active run, and the way from a run to its models."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
-from ratoon.entities import Dataset, DatasetInput, Experiment, Model, Run
+from ratoon.entities import Dataset, DatasetInput, Experiment, LifecycleStage, Model, Run, RunStatus
 from ratoon.errors import InvalidInput, NotFound
 from ratoon.stores.sql import tables
 from ratoon.stores.sql.metrics import read_latest
@@ -29,7 +29,9 @@ def read_experiments(connection: Connection, condition: ColumnElement[bool], lim
     rows = connection.execute(select(table).where(condition).order_by(table.c.experiment_id.desc()).limit(limit)).all()
     tags = read_pairs(connection, tables.experiment_tags, "experiment_id", [row.experiment_id for row in rows])
     return [
-        Experiment(**(row._asdict() | {"experiment_id": str(row.experiment_id), "tags": tags[row.experiment_id]}))
+        msgspec.convert(
+            row._asdict() | {"experiment_id": str(row.experiment_id), "tags": tags[row.experiment_id]}, Experiment
+        )
         for row in rows
     ]
 
@@ -61,11 +63,11 @@ def read_runs(connection: Connection, rows: Rows) -> list[Run]:
             run_name=row.run_name,
             experiment_id=str(row.experiment_id),
             user_id=row.user_id,
-            status=row.status,
+            status=RunStatus(row.status),
             start_time=row.start_time,
             end_time=row.end_time,
             artifact_uri=row.artifact_uri,
-            lifecycle_stage=row.lifecycle_stage,
+            lifecycle_stage=LifecycleStage(row.lifecycle_stage),
             params=params[row.run_pk],
             metrics=metrics[row.run_pk],
             tags=tags[row.run_pk],
@@ -82,7 +84,7 @@ def read_model(connection: Connection, model_id: str) -> Model:
     if row is None:
         raise NotFound(f"model '{model_id}' does not exist; 'ratoon runs show RUN' lists the models of a run")
     values = row._asdict() | {"experiment_id": str(row.experiment_id)}
-    return Model(**(values | {"params": from_json(row.params), "tags": from_json(row.tags)}))
+    return msgspec.convert(values | {"params": from_json(row.params), "tags": from_json(row.tags)}, Model)
 
 
 def read_pairs(connection: Connection, table: Table, owner: str, owners: Sequence[int]) -> dict[int, dict[str, str]]:

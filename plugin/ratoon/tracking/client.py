@@ -1,0 +1,148 @@
+"""The client: the three stores that the settings name, opened when they are needed, and the runs in them."""
+
+from __future__ import annotations
+
+import functools
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import pluggy
+
+from ratoon.artifacts.protocol import ArtifactStore
+from ratoon.clock import now_ms
+from ratoon.entities import Experiment, Run, RunStatus
+from ratoon.errors import AlreadyExists, InvalidInput, NotFound
+from ratoon.manager import default_manager, notify
+from ratoon.settings import Settings, load_settings
+from ratoon.stores.protocol import Registry, TrackingStore
+from ratoon.tracking.context import random_name, surroundings
+from ratoon.tracking.run import ActiveRun
+from ratoon.tracking.writer import Writer
+
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Client:
+    """Everything that one place of work keeps: runs, files and registered models.
+
+    Args:
+        settings: Where things are; found from the file, the environment and the defaults if None.
+        manager: The plugins that open the stores; the installed ones if None.
+        given: Single settings that win over the file and the environment, ``tracking_uri`` for example.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, manager: pluggy.PluginManager | None = None, **given: Any
+    ) -> None:
+        self.settings = settings or load_settings(**given)
+        self.manager = manager or default_manager()
+
+    @functools.cached_property
+    def tracking(self) -> TrackingStore:
+        """The store of runs."""
+        store: TrackingStore = self._open("open_tracking_store", "tracking URI", self.settings.tracking_uri)
+        return store
+
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """The store of registered models."""
+        store: Registry = self._open("open_registry", "registry URI", self.settings.registry_uri)
+        return store
+
+    @functools.cached_property
+    def artifacts(self) -> ArtifactStore:
+        """The store of files."""
+        store: ArtifactStore = self._open("open_artifact_store", "artifact root", self.settings.artifact_root)
+        return store
+
+    @functools.cached_property
+    def writer(self) -> Writer:
+        """The thread that writes what runs log."""
+        return Writer(self.tracking)
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of a name, created if there is none."""
+        found = self.tracking.find_experiment(name)
+        if found is None:
+            try:
+                return self.tracking.create_experiment(name)
+            except AlreadyExists:  # somebody else was faster
+                found = self.tracking.find_experiment(name)
+        if found is None:
+            raise NotFound(f"experiment {name!r} vanished while it was opened; try again")
+        return found
+
+    def start_run(
+        self,
+        *,
+        experiment: str | None = None,
+        run_name: str | None = None,
+        run_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        parent_run_id: str | None = None,
+    ) -> ActiveRun:
+        """Start a run, or go on with one.
+
+        Args:
+            experiment: Name of the experiment, created if there is none; the settings' if None.
+            run_name: A name for people; a random one if None.
+            run_id: 32 hexadecimal digits. A run that exists under this id is resumed, else it is created under it.
+            tags: Tags beside those that describe the surroundings.
+            parent_run_id: The run that this one is a part of.
+
+        Raises:
+            InvalidInput: The run id has another form, or a name or a tag cannot be stored.
+        """
+        if run_id is not None and not _RUN_ID.fullmatch(run_id):
+            raise InvalidInput(
+                f"run id {run_id!r} is not allowed; give 32 hexadecimal digits, uuid.uuid4().hex for example"
+            )
+        all_tags = dict(tags or {}) | ({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})
+        run = self._resume(run_id, all_tags) if run_id else None
+        if run is None:
+            run = self._create(experiment, run_name, run_id, all_tags)
+        notify(self.manager, "run_started", run=run)
+        return ActiveRun(self, run)
+
+    def attach(self, run_id: str) -> ActiveRun:
+        """Write to a run that somebody else started and will end; NotFound if there is none."""
+        return ActiveRun(self, self.tracking.get_run(run_id))
+
+    def close(self) -> None:
+        """Make durable what waits to be written."""
+        if "writer" in self.__dict__:
+            self.writer.drain()
+
+    def _create(self, experiment: str | None, run_name: str | None, run_id: str | None, tags: Mapping[str, str]) -> Run:
+        home = self.experiment(experiment or self.settings.experiment)
+        run_id, run_name = run_id or uuid.uuid4().hex, run_name or random_name()
+        return self.tracking.create_run(
+            Run(
+                run_id=run_id,
+                run_name=run_name,
+                experiment_id=home.experiment_id,
+                user_id=self.settings.user,
+                status=RunStatus.RUNNING,
+                start_time=now_ms(),
+                artifact_uri=f"{home.artifact_location}/{run_id}/artifacts",
+                tags={**surroundings(self.settings.user), "mlflow.runName": run_name, **tags},
+            )
+        )
+
+    def _resume(self, run_id: str, tags: Mapping[str, str]) -> Run | None:
+        try:
+            run = self.tracking.update_run(run_id, status=RunStatus.RUNNING)
+        except NotFound:
+            return None
+        resumed = ActiveRun(self, run)
+        resumed.set_tags(tags)
+        resumed.flush()
+        return self.tracking.get_run(run_id)
+
+    def _open(self, hook: str, what: str, uri: str) -> Any:
+        store = getattr(self.manager.hook, hook)(uri=uri)
+        if store is None:
+            raise InvalidInput(f"{what} '{uri}' is opened by no plugin; correct it, or install a plugin that knows it")
+        return store

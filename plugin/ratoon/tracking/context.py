@@ -1,0 +1,75 @@
+"""What is recorded about the surroundings of a run without being asked: code, command, machine."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import secrets
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_ADJECTIVES = (
+    "amber brave bright calm crisp dewy early eager fresh gentle golden green hardy keen lively lush mellow mild"
+    " nimble quiet rapid ripe robust rosy silver sturdy sunny sweet tall tender vivid warm wild young"
+).split()
+_PLANTS = (
+    "acorn alder aloe apple aspen bamboo barley basil beech birch cane cedar clover elm fern fig ginger hazel ivy"
+    " juniper larch lilac linden maple millet mint oak olive orchid pear pine plum poplar reed rice sage sorrel spruce thyme vine"
+    " willow yarrow"
+).split()
+
+
+def random_name() -> str:
+    """A name that a person can say, for a run that was given none."""
+    return f"{secrets.choice(_ADJECTIVES)}-{secrets.choice(_PLANTS)}-{secrets.randbelow(1000)}"
+
+
+def surroundings(user: str) -> dict[str, str]:
+    """Tags of a new run: who started it, from which code, with which command and Python, on which machine."""
+    tags = {
+        "mlflow.user": user,
+        "mlflow.source.name": sys.argv[0] or "<interactive>",
+        "mlflow.source.type": "LOCAL",
+        "ratoon.command": shlex.join(sys.argv)[:8000],
+        "ratoon.python": platform.python_version(),
+        "ratoon.host": socket.gethostname(),
+    }
+    return tags | git_state(Path.cwd())
+
+
+def git_state(folder: Path) -> dict[str, str]:
+    """Commit, branch and whether the tree has changes; empty outside a repository or without git."""
+    return dict(_git_state(folder))
+
+
+@functools.lru_cache(maxsize=16)
+def _git_state(folder: Path) -> Mapping[str, str]:
+    # Asked once for each process and folder: a git process costs more than everything else about a run.
+    status = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    if status is None:
+        return {}
+    lines = status.splitlines()
+    head = {key: value for _, key, value in (line.split(" ", 2) for line in lines if line.startswith("# branch."))}
+    commit = head.get("branch.oid", "")
+    if not commit or commit == "(initial)":
+        return {}
+    dirty = any(not line.startswith("#") for line in lines)
+    return {
+        "mlflow.source.git.commit": commit,
+        "mlflow.source.git.branch": head.get("branch.head", ""),
+        "ratoon.git.dirty": str(dirty).lower(),
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, timeout=10, check=False, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    return done.stdout if done.returncode == 0 else None
