@@ -95,7 +95,7 @@ def rollback(client: Client, name: str, *, alias: str = CHAMPION, reason: str = 
             held.append(move.to_version)
     if len(held) < 3 or held[-2] is None:
         raise NotFound(
-            f"alias {alias!r} of model {name!r} has no earlier holder; choose a version with 'ratoon promote {name} VERSION'"
+            f"alias {alias!r} of model {name!r} has no earlier holder; choose one with 'ratoon promote {name} VERSION'"
         )
     return _move(client, name, alias, (held[-1], held[-2]), kind=MoveKind.ROLLBACK, reason=reason)
 
@@ -169,9 +169,8 @@ def _require_agreement(candidate: str, alias: str, verdicts: Sequence[Verdict]) 
     refusals = [verdict for verdict in verdicts if not verdict.passed]
     if refusals:
         reasons = "; ".join(f"{verdict.gate}: no, {verdict.reason}" for verdict in refusals)
-        raise PromotionRefused(
-            f"{candidate} may not take {alias!r} ({reasons}); improve it, or move it with --force", verdicts
-        )
+        message = f"{candidate} may not take {alias!r} ({reasons}); improve it, or move it with --force"
+        raise PromotionRefused(message, verdicts)
     if not verdicts:
         raise PromotionRefused(
             f"{candidate} may not take {alias!r} (no gate had anything to judge it by); name a metric with --metric,"

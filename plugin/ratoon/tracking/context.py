@@ -18,8 +18,8 @@ _ADJECTIVES = (
 ).split()
 _PLANTS = (
     "acorn alder aloe apple aspen bamboo barley basil beech birch cane cedar clover elm fern fig ginger hazel ivy"
-    " juniper larch lilac linden maple millet mint oak olive orchid pear pine plum poplar reed rice sage sorrel spruce thyme vine"
-    " willow yarrow"
+    " juniper larch lilac linden maple millet mint oak olive orchid pear pine plum poplar reed rice sage sorrel spruce"
+    " thyme vine willow yarrow"
 ).split()
 
 

@@ -10,10 +10,12 @@ import contextvars
 import functools
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratoon.entities import Dataset, Model, RunStatus
 from ratoon.errors import InvalidInput
+from ratoon.settings import load_settings
 from ratoon.tracking.client import Client
 from ratoon.tracking.run import ActiveRun
 
@@ -194,6 +196,6 @@ def _choose(key: str, value: str) -> None:
 
 
 @functools.cache
-def _client(folder: str, chosen: tuple[tuple[str, str], ...]) -> Client:
+def _client(folder: str, chosen: tuple[tuple[str, Any], ...]) -> Client:
     # The folder is part of the key because relative settings are resolved against it.
-    return Client(**dict(chosen))
+    return Client(load_settings(Path(folder), **dict(chosen)))

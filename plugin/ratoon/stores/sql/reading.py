@@ -30,7 +30,7 @@ def read_experiments(connection: Connection, condition: ColumnElement[bool], lim
     tags = read_pairs(connection, tables.experiment_tags, "experiment_id", [row.experiment_id for row in rows])
     return [
         msgspec.convert(
-            row._asdict() | {"experiment_id": str(row.experiment_id), "tags": tags[row.experiment_id]}, Experiment
+            values_of(row) | {"experiment_id": str(row.experiment_id), "tags": tags[row.experiment_id]}, Experiment
         )
         for row in rows
     ]
@@ -83,7 +83,7 @@ def read_model(connection: Connection, model_id: str) -> Model:
     row = connection.execute(select(tables.models).where(tables.models.c.model_id == model_id)).first()
     if row is None:
         raise NotFound(f"model '{model_id}' does not exist; 'ratoon runs show RUN' lists the models of a run")
-    values = row._asdict() | {"experiment_id": str(row.experiment_id)}
+    values = values_of(row) | {"experiment_id": str(row.experiment_id)}
     return msgspec.convert(values | {"params": from_json(row.params), "tags": from_json(row.tags)}, Model)
 
 
@@ -94,6 +94,11 @@ def read_pairs(connection: Connection, table: Table, owner: str, owners: Sequenc
     for number, key, value in connection.execute(query):
         found[number][key] = value
     return found
+
+
+def values_of(row: Row[Any]) -> dict[str, Any]:
+    """The columns of a row by name; SQLAlchemy's own names are a kind of string that msgspec does not take."""
+    return {str(name): value for name, value in row._mapping.items()}
 
 
 def to_json(value: Any) -> str:

@@ -16,7 +16,7 @@ from ratoon.stores.limits import MAX_TAG, check_alias, check_key, check_model_na
 from ratoon.stores.sql import tables
 from ratoon.stores.sql.database import Database
 from ratoon.stores.sql.paging import check_limit, decode_token, page_of
-from ratoon.stores.sql.reading import from_json, to_json
+from ratoon.stores.sql.reading import from_json, to_json, values_of
 from ratoon.stores.sql.writing import overwrite_pairs
 
 
@@ -140,8 +140,8 @@ class SqlRegistry:
         query = select(table).where(table.c.name == name, table.c.alias == alias).order_by(table.c.move_pk)
         with self._database.reading() as connection:
             _registered(connection, name)
-            rows = connection.execute(query).mappings().all()
-        return [msgspec.convert({**row, "verdicts": from_json(row["verdicts"])}, AliasMove) for row in rows]
+            rows = connection.execute(query).all()
+        return [msgspec.convert(values_of(row) | {"verdicts": from_json(row.verdicts)}, AliasMove) for row in rows]
 
 
 def _check_tags(tags: Mapping[str, str]) -> None:
@@ -160,13 +160,12 @@ def _said(version: int | None) -> str:
 
 def _registered(connection: Connection, name: str) -> RegisteredModel:
     table = tables.registered_models
-    row = connection.execute(select(table).where(table.c.name == name)).mappings().first()
+    row = connection.execute(select(table).where(table.c.name == name)).first()
     if row is None:
         raise _no_model(name)
     held = connection.execute(select(tables.aliases).where(tables.aliases.c.name == name).order_by("alias"))
-    return RegisteredModel(
-        **{**row, "tags": from_json(row["tags"])}, aliases={each.alias: each.version for each in held}
-    )
+    parts = {"tags": from_json(row.tags), "aliases": {each.alias: each.version for each in held}}
+    return msgspec.convert(values_of(row) | parts, RegisteredModel)
 
 
 def _version(connection: Connection, name: str, number: int) -> ModelVersion:
@@ -174,7 +173,7 @@ def _version(connection: Connection, name: str, number: int) -> ModelVersion:
         found: ColumnElement[bool] = (columns.name == name) & (columns.version == number)
         return found
 
-    row = connection.execute(select(tables.model_versions).where(of(tables.model_versions.c))).mappings().first()
+    row = connection.execute(select(tables.model_versions).where(of(tables.model_versions.c))).first()
     if row is None:
         newest = _registered(connection, name).latest_version
         raise NotFound(
@@ -182,7 +181,8 @@ def _version(connection: Connection, name: str, number: int) -> ModelVersion:
         )
     tags = connection.execute(select(tables.version_tags).where(of(tables.version_tags.c)))
     held = connection.scalars(select(tables.aliases.c.alias).where(of(tables.aliases.c)).order_by("alias"))
-    return msgspec.convert({**row, "tags": {tag.key: tag.value for tag in tags}, "aliases": tuple(held)}, ModelVersion)
+    parts = {"tags": {tag.key: tag.value for tag in tags}, "aliases": tuple(held)}
+    return msgspec.convert(values_of(row) | parts, ModelVersion)
 
 
 def _hand_over(connection: Connection, move: AliasMove) -> None:
