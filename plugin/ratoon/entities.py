@@ -179,16 +179,20 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 class MoveKind(StrEnum):
-    """Why an alias moved."""
+    """Why an alias moved, or that it did not."""
 
     SET = "set"
     PROMOTE = "promote"
     ROLLBACK = "rollback"
     DELETE = "delete"
+    REFUSED = "refused"
 
 
 class AliasMove(Struct, frozen=True, kw_only=True):
-    """One step in the history of an alias; a version of None means that nobody held it."""
+    """One step in the history of an alias; a version of None means that nobody held it.
+
+    A move of the kind ``refused`` was asked for and judged, and never made: it is kept for its verdicts.
+    """
 
     name: str
     alias: str

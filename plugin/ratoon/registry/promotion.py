@@ -61,7 +61,7 @@ def promote(
         dry_run: Ask the gates and move nothing; a refusal is then not raised.
 
     Raises:
-        PromotionRefused: A gate refused, or none had anything to say. Nothing was moved.
+        PromotionRefused: A gate refused, or none had anything to say. Nothing was moved, the verdicts are kept.
         Conflict: Somebody moved the alias while the gates judged.
     """
     check_alias(alias)
@@ -74,10 +74,12 @@ def promote(
     verdicts = tuple(_verdicts(client, candidate, champion, context))
     if dry_run:
         return Promotion(verdicts=verdicts, champion=holder, move=None)
-    if not force:
-        _require_agreement(f"version {version} of model {name!r}", alias, verdicts)
+    refusal = None if force else _refusal(f"version {version} of model {name!r}", alias, verdicts)
+    kind = MoveKind.REFUSED if refusal else MoveKind.PROMOTE
     reason = f"{reason} (forced)".strip() if force else reason
-    move = _move(client, name, alias, (holder, version), kind=MoveKind.PROMOTE, reason=reason, verdicts=verdicts)
+    move = _move(client, name, alias, (holder, version), kind=kind, reason=reason, verdicts=verdicts)
+    if refusal:
+        raise refusal
     return Promotion(verdicts=verdicts, champion=holder, move=move)
 
 
@@ -91,7 +93,7 @@ def rollback(client: Client, name: str, *, alias: str = CHAMPION, reason: str = 
     for move in client.registry.alias_history(name, alias):
         if move.kind == MoveKind.ROLLBACK:
             held.pop()
-        else:
+        elif move.kind != MoveKind.REFUSED:
             held.append(move.to_version)
     if len(held) < 3 or held[-2] is None:
         raise NotFound(
@@ -129,7 +131,8 @@ def _move(
         verdicts=verdicts,
     )
     client.registry.move_alias(move)
-    notify(client.manager, "alias_moved", move=move)
+    if kind != MoveKind.REFUSED:
+        notify(client.manager, "alias_moved", move=move)
     return move
 
 
@@ -165,14 +168,13 @@ def _verdicts(
             yield from answer
 
 
-def _require_agreement(candidate: str, alias: str, verdicts: Sequence[Verdict]) -> None:
-    refusals = [verdict for verdict in verdicts if not verdict.passed]
-    if refusals:
-        reasons = "; ".join(f"{verdict.gate}: no, {verdict.reason}" for verdict in refusals)
-        message = f"{candidate} may not take {alias!r} ({reasons}); improve it, or move it with --force"
-        raise PromotionRefused(message, verdicts)
-    if not verdicts:
-        raise PromotionRefused(
-            f"{candidate} may not take {alias!r} (no gate had anything to judge it by); name a metric with --metric,"
-            " or move it with --force"
-        )
+def _refusal(candidate: str, alias: str, verdicts: Sequence[Verdict]) -> PromotionRefused | None:
+    against = [verdict for verdict in verdicts if not verdict.passed]
+    if verdicts and not against:
+        return None
+    causes = [f"{verdict.gate}: no, {verdict.reason}" for verdict in against]
+    cause = "; ".join(causes) or "no gate had anything to judge it by"
+    what_to_do = "improve it" if causes else "name a metric with --metric"
+    return PromotionRefused(
+        f"{candidate} may not take {alias!r} ({cause}); {what_to_do}, or move it with --force", verdicts
+    )

@@ -123,7 +123,7 @@ class Registry(Protocol):
         """Move an alias by compare-and-set and keep the move in its history, in one transaction.
 
         Conflict if the alias is not held by ``move.from_version`` any more, naming the holder. A ``to_version`` of
-        None takes the alias away.
+        None takes the alias away. A refused move goes into the history and moves nothing.
         """
 
     def alias_history(self, name: str, alias: str) -> list[AliasMove]:

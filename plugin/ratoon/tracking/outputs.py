@@ -12,6 +12,7 @@ import pluggy
 from msgspec import Struct, field
 
 from ratoon.hookspecs import hookimpl
+from ratoon.models.flavors import GENERIC, registered_flavors
 
 
 class Description(Struct, frozen=True, kw_only=True):
@@ -27,14 +28,16 @@ class Description(Struct, frozen=True, kw_only=True):
 
 
 def describe(manager: pluggy.PluginManager, name: str, value: object) -> Description | None:
-    """Ask the plugins what a value is worth, then the flavors whether it is a model; None if nobody knows it."""
-    answer: Description | None = manager.hook.describe_output(name=name, value=value)
-    if answer is None:
-        from ratoon.models.flavors import recognised_by
+    """Ask the plugins what a value is worth, then the flavors whether it is a model; None if nobody knows it.
 
-        if recognised_by(value, manager):
-            answer = Description(model=value)
-    return answer
+    The generic flavor is not asked: that a value can be called or has a ``predict`` does not make it worth keeping.
+    """
+    answer: Description | None = manager.hook.describe_output(name=name, value=value)
+    if answer is not None:
+        return answer
+    flavors = registered_flavors(manager)
+    known = any(flavor.recognises(value) for key, flavor in flavors.items() if key != GENERIC)
+    return Description(model=value) if known else None
 
 
 @hookimpl

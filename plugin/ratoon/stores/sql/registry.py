@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from ratoon.clock import now_ms
-from ratoon.entities import AliasMove, ModelVersion, Page, RegisteredModel
+from ratoon.entities import AliasMove, ModelVersion, MoveKind, Page, RegisteredModel
 from ratoon.errors import AlreadyExists, Conflict, NotFound
 from ratoon.stores.limits import MAX_TAG, check_alias, check_key, check_model_name, check_text
 from ratoon.stores.sql import tables
@@ -130,7 +130,8 @@ class SqlRegistry:
                 )
             if move.to_version is not None:
                 _version(connection, move.name, move.to_version)
-            _hand_over(connection, move)
+            if move.kind != MoveKind.REFUSED:
+                _hand_over(connection, move)
             row = msgspec.structs.asdict(move) | {"verdicts": to_json(move.verdicts)}
             connection.execute(insert(tables.alias_moves).values(row))
 

@@ -1,0 +1,41 @@
+# The two commands of a fresh machine are `make demo` and `make test`; all they need is Python 3.11 or newer.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint bench clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/installed-demo
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test $(VENV)/installed-lint
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-test
+	$(BIN)/python benchmarks/tracking.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# VIRTUAL_ENV tells uv where to install, whatever is active outside.
+$(VENV)/installed-demo: $(VENV)/bin/uv pyproject.toml
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet -e ".[sklearn,serve,kedro]"
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/bin/uv pyproject.toml
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet -e ".[all]" --group test
+	touch $@
+
+$(VENV)/installed-lint: $(VENV)/bin/uv pyproject.toml
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --group lint
+	touch $@
