@@ -151,7 +151,7 @@ def _callers(manager: pluggy.PluginManager, hook_name: str) -> list[tuple[str, p
     ]
 
 
-def _register(manager: pluggy.PluginManager, plugin: object, name: str | None = None) -> None:
+def _register(manager: pluggy.PluginManager, plugin: object, name: str | None = None, source: str = "") -> None:
     """Register one plugin and check its hooks at once, while it is known whose they are."""
     try:
         manager.register(plugin, name)
@@ -159,7 +159,7 @@ def _register(manager: pluggy.PluginManager, plugin: object, name: str | None = 
     except pluggy.PluginValidationError as error:
         name = name or manager.get_name(plugin) or repr(plugin)
         raise PluginError(
-            f"plugin {name!r} does not fit the hooks ({error}); correct it, or {way_out(name)}"
+            f"plugin {name!r}{source} does not fit the hooks ({error}); correct it, or {way_out(name)}"
         ) from error
 
 
@@ -177,13 +177,13 @@ def _register_installed(manager: pluggy.PluginManager, distribution: Distributio
     name = entry_point.name
     if manager.is_blocked(name):
         return
-    source = f"{distribution.name} {distribution.version}"
+    source = f" of {distribution.name} {distribution.version}"
     if manager.has_plugin(name):
-        raise PluginError(f"plugin {name!r} of {source} is registered already; uninstall one of the two")
+        raise PluginError(f"plugin {name!r}{source} is registered already; uninstall one of the two")
     try:
         plugin = entry_point.load()
     except Exception as error:
         raise PluginError(
-            f"plugin {name!r} of {source} cannot be loaded ({error!r}); uninstall it, or {way_out(name)}"
+            f"plugin {name!r}{source} cannot be loaded ({error!r}); uninstall it, or {way_out(name)}"
         ) from error
-    _register(manager, plugin, name)
+    _register(manager, plugin, name, source)
