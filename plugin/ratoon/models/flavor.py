@@ -1,10 +1,10 @@
-"""The protocol behind every model flavor: how models of one library become files and come back."""
+"""The protocols behind every model flavor: how models of one library become files and come back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from ratoon.models.trust import TrustPolicy
@@ -32,7 +32,9 @@ class Flavor(Protocol):
     def load(self, folder: Path, config: Mapping[str, Any], policy: TrustPolicy) -> Any:
         """Read the model back; Untrusted if that would run code which ``policy`` does not allow.
 
-        The digests of all files were verified before.
+        The digests of all files were verified before, unless the model was saved by MLflow, which writes none. The
+        configuration comes from the model's folder: nothing in it may widen the policy, and a file that it names is
+        opened through :func:`ratoon.models.mlmodel.data_file`.
         """
 
     def predict(self, model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
@@ -42,4 +44,20 @@ class Flavor(Protocol):
         """The first candidate that the model can be called with; None if there is none.
 
         Candidates are, for example, what a training node received: features, targets, parameters.
+        """
+
+
+@runtime_checkable
+class ReadByMlflow(Protocol):
+    """A flavor whose files MLflow's ``pyfunc`` can load, too; a flavor need not be one."""
+
+    def python_function(self, model: Any, config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What goes under ``flavors: python_function`` beside the environment: ``loader_module`` and what it reads.
+
+        Args:
+            model: The object that was saved.
+            config: What ``save`` returned.
+
+        Returns:
+            None if MLflow cannot predict with this model.
         """

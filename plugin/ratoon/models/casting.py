@@ -1,0 +1,154 @@
+"""Which values of a column become which type: only where each of them survives.
+
+numpy and pandas are imported on use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ratoon.errors import InvalidInput
+from ratoon.models.inference import column_type
+from ratoon.models.schema import COLUMN_TYPES, ColSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What a column of each type is made of, as the name of its dtype.
+WIDTHS = {"boolean": "bool", "integer": "int32", "long": "int64", "float": "float32", "double": "float64"}
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")
+_NULLABLE = {"boolean": "boolean", "integer": "Int32", "long": "Int64"}
+# The largest integer up to which a float counts every integer.
+_EXACT = {"float": 2**24, "double": 2**53}
+_LARGEST_FLOAT = 3.4e38
+_LIMITS = {"integer": 2**31, "long": 2**63}
+_INTEGERS = ("integer", "long")
+_FLOATS = ("float", "double")
+_FIXES = {
+    "boolean": "data[{0!r}].astype('bool')",
+    "integer": "data[{0!r}].round().astype('int32')",
+    "long": "data[{0!r}].round().astype('int64')",
+    "float": "data[{0!r}].astype('float32')",
+    "double": "pandas.to_numeric(data[{0!r}])",
+    "string": "data[{0!r}].astype('str')",
+    "binary": "data[{0!r}].str.encode('utf-8')",
+    "datetime": "pandas.to_datetime(data[{0!r}])",
+}
+
+
+def cast_column(column: pd.Series, name: Any, spec: ColSpec, literal: bool) -> pd.Series:
+    """Convert one column without loss.
+
+    Args:
+        column: The values; returned as it is where nothing has to be done.
+        name: Its label, for messages.
+        spec: What the signature wants.
+        literal: The values were Python's own: floats may be rounded to 32 bits, ISO 8601 strings are datetimes.
+
+    Raises:
+        InvalidInput: A value would be lost or changed; the message names the column, both types and the way out.
+    """
+    if spec.type not in COLUMN_TYPES:
+        return column
+    given = column_type(column)
+    gaps = bool(column.isna().any())
+    if gaps and spec.required and spec.type in _NULLABLE:
+        raise InvalidInput(
+            f"column {name!r} of the model's input has missing values (type {spec.type} has none); fill them, or save "
+            "the model with an input example that has missing values in this column"
+        )
+    if given == "any" or (gaps and bool(column.isna().all())):
+        empty: Any = _missing_dtype(spec.type, gaps)
+        return column.astype(empty)
+    converted = (
+        _number(column, given, spec.type, literal, gaps)
+        if spec.type in WIDTHS
+        else _other(column, given, spec.type, literal)
+    )
+    if converted is None:
+        raise InvalidInput(
+            f"column {name!r} of the model's input has the wrong type (expected {spec.type}, "
+            f"given {given or 'a mixture'}{_cause(given, spec.type)}); convert it, "
+            f"for example {_FIXES[spec.type].format(name)}"
+        )
+    return converted
+
+
+def widen_integers(frame: pd.DataFrame, names: list[Any]) -> pd.DataFrame | None:
+    """Convert columns whose dtype is one of ``INTEGERS`` to doubles, in one step.
+
+    Returns:
+        These columns; None if a value is too large to be counted by a double.
+    """
+    numbers = frame[names]
+    block, limit = numbers.to_numpy(), _EXACT["double"]
+    if block.size and (block.min() < -limit or block.max() > limit):
+        return None
+    return numbers.astype("float64")
+
+
+def _number(column: pd.Series, given: str | None, wanted: str, literal: bool, gaps: bool) -> pd.Series | None:
+    """The column as numbers or truth values; None if that would lose something."""
+    if wanted in _INTEGERS:
+        fits = _holds_integers(column, given, gaps, _LIMITS[wanted])
+    elif wanted == "boolean":
+        fits = given == "boolean"
+    else:
+        fits = given in (wanted, "float") or _counts(column, given, wanted) or (literal and _rounds(column, given))
+    if not fits:
+        return None
+    dtype: Any = _NULLABLE[wanted] if gaps and wanted in _NULLABLE else WIDTHS[wanted]
+    if gaps and column.dtype.kind == "O" and wanted in _FLOATS:
+        # Python's None is no float; going through the nullable type makes it one.
+        return column.astype("Float64").astype(dtype)
+    return column.astype(dtype)
+
+
+def _holds_integers(column: pd.Series, given: str | None, gaps: bool, limit: int) -> bool:
+    if given in _FLOATS and gaps:
+        # Integers with gaps are floats in pandas: they are taken back where each is whole.
+        whole = bool((column.dropna() % 1 == 0).all())
+        return whole and _within(column, -limit, limit)
+    return given in _INTEGERS and _within(column, -limit, limit)
+
+
+def _counts(column: pd.Series, given: str | None, wanted: str) -> bool:
+    return given in _INTEGERS and _within(column, -_EXACT[wanted], _EXACT[wanted] + 1)
+
+
+def _rounds(column: pd.Series, given: str | None) -> bool:
+    """Whether numbers without a width of their own may be rounded to 32 bits: whether none overflows."""
+    return given in (*_INTEGERS, "double") and bool(column.abs().max() < _LARGEST_FLOAT)
+
+
+def _within(column: pd.Series, low: int, high: int) -> bool:
+    """Whether all values are in ``low <= value < high``."""
+    return column.empty or (int(column.min()) >= low and int(column.max()) < high)
+
+
+def _other(column: pd.Series, given: str | None, wanted: str, literal: bool) -> pd.Series | None:
+    """The column as strings, bytes or datetimes; None if it is something else."""
+    if wanted != "datetime":
+        return column if given == wanted else None
+    if given != "datetime" and not (given == "string" and literal):
+        return None
+    if column.dtype.kind == "M":
+        return column
+    import pandas as pd
+
+    try:
+        return pd.to_datetime(column, format="ISO8601" if given == "string" else None)
+    except (ValueError, TypeError):
+        return None
+
+
+def _missing_dtype(wanted: str, gaps: bool) -> str:
+    """The type of a column without a single value: one that can be missing, unless there are no rows at all."""
+    dtypes = {**WIDTHS, **(_NULLABLE if gaps else {}), "datetime": "datetime64[ns]"}
+    return dtypes.get(wanted, "object")
+
+
+def _cause(given: str | None, wanted: str) -> str:
+    if given in _INTEGERS and wanted in (*_INTEGERS, *_FLOATS):
+        return " with values too large for it"
+    return ""
