@@ -1,0 +1,1 @@
+"""The subcommands of ``kedro ratoon``, one module each."""

@@ -1,0 +1,105 @@
+"""A real Kedro project, made once by the example's own script and copied for each test that changes it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ratoon.entities import Run
+from ratoon.settings import load_settings
+from ratoon.tracking.client import Client
+
+HERE = Path(__file__).parent
+EXAMPLE = HERE.parents[1] / "examples" / "kedro_wine"
+KEDRO = Path(sys.executable).with_name("kedro")
+PIPELINES = ("lab", "light")
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The process's own environment without anything that steers ratoon or Kedro."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("RATOON_", "KEDRO_"))}
+    return kept | {"KEDRO_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "COLUMNS": "1000", **(extra or {})}
+
+
+@dataclass
+class WineProject:
+    path: Path
+
+    @staticmethod
+    def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        return clean_environment(extra)
+
+    def kedro(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [KEDRO, *arguments], cwd=self.path, env=clean_environment(env), capture_output=True, text=True, timeout=300
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [KEDRO, *arguments],
+            cwd=self.path,
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def write(self, path: str, text: str) -> None:
+        (self.path / path).write_text(text, encoding="utf-8")
+
+    def client(self, **given: Any) -> Client:
+        return Client(load_settings(self.path, {}, **given))
+
+    def runs(self) -> list[Run]:
+        store = self.client().tracking
+        return [store.get_run(run.run_id) for run in store.list_runs().items]
+
+    def only_run(self) -> Run:
+        (run,) = self.runs()
+        return run
+
+    def read_artifact(self, run: Run, path: str) -> bytes:
+        from ratoon.tracking.locations import artifact_key
+
+        return b"".join(self.client().artifacts.read(f"{artifact_key(run.artifact_uri)}/{path}"))
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example project as it is delivered."""
+    folder = tmp_path_factory.mktemp("example") / "wine"
+    subprocess.run([sys.executable, EXAMPLE / "create.py", folder], check=True, env=clean_environment())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example project, and in it the pipelines that only the tests need."""
+    folder = shutil.copytree(example, tmp_path_factory.mktemp("template") / "wine")
+    for name in PIPELINES:
+        source = HERE / "pipelines" / name
+        target = folder / "src" / "wine" / "pipelines" / name
+        target.mkdir()
+        shutil.copy(source / "__init__.py", target)
+        shutil.copy(source / "parameters.yml", folder / "conf" / "base" / f"parameters_{name}.yml")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], WineProject]:
+    """Makes a copy of a project that nobody else has."""
+    return lambda source: WineProject(shutil.copytree(source, tmp_path_factory.mktemp("project") / "wine"))
+
+
+@pytest.fixture
+def project(template: Path, fresh: Callable[[Path], WineProject]) -> WineProject:
+    """A copy of the project for one test."""
+    return fresh(template)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kedro.config import OmegaConfigLoader
+
+from ratoon.errors import InvalidSetting
+from ratoon_kedro.config import Config, Registration, announce, load_config, parse_config
+
+# Kedro's loader calls a function of OmegaConf under its old name.
+pytestmark = pytest.mark.filterwarnings("ignore:register_new_resolver:UserWarning")
+
+
+def loader(folder: Path, base: str | None = None, local: str | None = None) -> OmegaConfigLoader:
+    for name, text in (("base", base), ("local", local)):
+        (folder / name).mkdir()
+        if text is not None:
+            (folder / name / "ratoon.yml").write_text(text)
+    made = OmegaConfigLoader(str(folder), base_env="base", default_run_env="local")
+    announce(made)
+    return made
+
+
+def test_a_project_without_a_file_has_the_defaults(tmp_path: Path) -> None:
+    assert load_config(loader(tmp_path)) == Config()
+
+
+def test_an_empty_file_and_empty_keys_are_the_defaults(tmp_path: Path) -> None:
+    assert load_config(loader(tmp_path, base="# nothing\n", local="experiment:\n")) == Config()
+
+
+def test_environments_overwrite_by_key(tmp_path: Path) -> None:
+    base = "experiment: wines\ntags: {team: growers, year: 2026}\n"
+    config = load_config(loader(tmp_path, base, local="tags: {team: traders}\n"))
+    assert (config.experiment, config.tags) == ("wines", {"team": "traders"})
+
+
+def test_models_are_registered_by_name_or_with_an_alias(tmp_path: Path) -> None:
+    text = "register:\n  tree: wine\n  forest: {name: wine-forest, alias: challenger}\n"
+    assert load_config(loader(tmp_path, text)).register == {
+        "tree": Registration("wine"),
+        "forest": Registration("wine-forest", "challenger"),
+    }
+
+
+def test_the_message_names_file_key_and_the_near_match(tmp_path: Path) -> None:
+    given = loader(tmp_path, base="enabled: true\n", local="tracking_url: sqlite:///x.db\n")
+    with pytest.raises(InvalidSetting) as caught:
+        load_config(given)
+    assert str(caught.value) == (
+        f"setting 'tracking_url' in {tmp_path}/local/ratoon.yml is unknown; did you mean 'tracking_uri'?"
+    )
+
+
+def test_a_key_that_is_like_no_other_is_answered_with_all_of_them() -> None:
+    with pytest.raises(InvalidSetting, match=r"'zzz' in ratoon.yml is unknown; known keys are enabled, strict, "):
+        parse_config({"zzz": 1})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"enabled": "maybe"}, "setting 'enabled' in ratoon.yml is 'maybe'; give true or false"),
+        ({"experiment": 3}, "setting 'experiment' in ratoon.yml is 3; give a string"),
+        ({"tags": ["a"]}, "setting 'tags' in ratoon.yml is ['a']; give a mapping of tags"),
+        ({"register": "x"}, "setting 'register' in ratoon.yml is 'x'; give a mapping of dataset names to model names"),
+        (
+            {"register": {"m": {"name": "x", "allias": "y"}}},
+            "setting 'register.m' in ratoon.yml is {'name': 'x', 'allias': 'y'};"
+            " give a model's name, or 'name' and 'alias'",
+        ),
+        ({"redact": [3]}, "setting 'redact' in ratoon.yml is [3]; give a list of regular expressions"),
+        (
+            {"redact": ["("]},
+            "setting 'redact' in ratoon.yml holds '(' (missing ), unterminated subpattern at position 0);"
+            " give a regular expression",
+        ),
+    ],
+)
+def test_values_that_cannot_be_used_are_refused(content: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        parse_config(content)
+    assert str(caught.value) == message
+
+
+def test_broken_yaml_is_refused_with_the_file_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="settings file 'ratoon.yml' cannot be read"):
+        load_config(loader(tmp_path, base="tags: [\n"))
+
+
+def test_the_template_is_valid_and_every_key_is_in_it() -> None:
+    import yaml
+
+    import ratoon_kedro.commands.init as init
+
+    text = init.TEMPLATE.read_text(encoding="utf-8")
+    lines = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")]
+    examples = [line for line in lines if line.startswith(" ") or line.split(":")[0] in Config.__struct_fields__]
+    given = yaml.safe_load("\n".join(examples))
+    assert set(given) == set(Config.__struct_fields__)
+    parse_config(given)
