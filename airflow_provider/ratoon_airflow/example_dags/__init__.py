@@ -1,0 +1,1 @@
+"""DAGs to start from; the tests run them."""

@@ -1,0 +1,1 @@
+"""The hook: a connection of Airflow becomes a client of ratoon."""

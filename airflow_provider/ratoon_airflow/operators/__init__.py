@@ -1,0 +1,1 @@
+"""Operators, a module for each part of a model's life."""
