@@ -27,9 +27,11 @@ import msgspec
 
 from ratoon.artifacts.paths import check_path
 from ratoon.entities import Artifact
-from ratoon.errors import Corrupt, NotFound, StoreError
+from ratoon.errors import Corrupt, InvalidInput, NotFound, StoreError
 
 CHUNK = 1024 * 1024
+# What every common file system takes, less our suffix.
+MAX_NAME = 255 - 4
 
 _SUFFIX = ".ref"
 # What a name on disk must not hold: the escape itself, what some file system refuses, a dot at either end or before our
@@ -73,14 +75,14 @@ class LocalArtifactStore:
         folder = self._folder(path)
         found = []
         with self._explained():
-            for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+            for entry in folder.iterdir() if folder.is_dir() else ():
                 if entry.is_dir():
                     found.append(Artifact(path=unquote(entry.name), is_dir=True))
                 else:
                     name = unquote(entry.name.removesuffix(_SUFFIX))
                     reference = self._decode(name, entry.read_bytes())
                     found.append(Artifact(path=name, file_size=reference.file_size, digest=reference.digest))
-        return found
+        return sorted(found, key=lambda artifact: (artifact.path, artifact.is_dir))
 
     def delete(self, path: str) -> None:
         """Take a file or a folder away; not an error if it is not there. Blobs stay until they are collected."""
@@ -120,15 +122,16 @@ class LocalArtifactStore:
 
     def _verified(self, path: str, reference: _Reference) -> Iterator[bytes]:
         hasher, held = hashlib.sha256(), b""
-        try:
-            with open(self._blob(reference.digest), "rb") as file:
-                while chunk := file.read(CHUNK):
-                    hasher.update(chunk)
-                    if held:
-                        yield held
-                    held = chunk
-        except FileNotFoundError as error:
-            raise _corrupt(path, "its content is gone") from error
+        with self._explained():
+            try:
+                with open(self._blob(reference.digest), "rb") as file:
+                    while chunk := file.read(CHUNK):
+                        hasher.update(chunk)
+                        if held:
+                            yield held
+                        held = chunk
+            except FileNotFoundError as error:
+                raise _corrupt(path, "its content is gone") from error
         if hasher.hexdigest() != reference.digest:
             raise _corrupt(path, "its content differs from its digest")
         if held:
@@ -171,7 +174,13 @@ class LocalArtifactStore:
 
 def _escape(segment: str) -> str:
     """A file name for a part of a path, that :func:`urllib.parse.unquote` turns back."""
-    return _SPECIAL.sub(lambda found: f"%{ord(found.group()):02X}", segment)
+    escaped = _SPECIAL.sub(lambda found: f"%{ord(found.group()):02X}", segment)
+    if len(escaped.encode()) > MAX_NAME:
+        raise InvalidInput(
+            f"artifact name {segment[:80]!r} is not allowed (with its special characters escaped it is too long for a"
+            " file name); shorten it"
+        )
+    return escaped
 
 
 def _corrupt(path: str, cause: str) -> Corrupt:

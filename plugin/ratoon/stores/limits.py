@@ -40,6 +40,8 @@ def check_metric(metric: Metric) -> None:
     check_key("metric", metric.key)
     if isinstance(metric.value, bool) or not isinstance(metric.value, (int, float)):
         raise InvalidInput(f"metric {metric.key!r} has the value {metric.value!r}; give a number")
+    if isinstance(metric.value, int) and not _is_exact(metric.value):
+        raise InvalidInput(f"metric {metric.key!r} has an integer that no float is equal to; give float(value)")
     for what, number in (("step", metric.step), ("timestamp", metric.timestamp)):
         if isinstance(number, bool) or not isinstance(number, int) or not -INT64 <= number < INT64:
             raise InvalidInput(f"metric {metric.key!r} has the {what} {number!r}; give an integer of 64 bits")
@@ -92,3 +94,10 @@ def check_alias(alias: str) -> None:
         raise InvalidInput(f"alias {alias!r} is not allowed; use letters, digits, _ and -, at most 255")
     if _VERSION_LIKE.fullmatch(alias):
         raise InvalidInput(f"alias {alias!r} is not allowed (it reads as a version); choose a word such as 'champion'")
+
+
+def _is_exact(value: int) -> bool:
+    try:
+        return float(value) == value
+    except OverflowError:
+        return False

@@ -1,0 +1,34 @@
+"""Contracts for plugin authors: test classes that say what a store must do.
+
+Subclass the contract of what you wrote and give it a fixture ``store`` that returns a new, empty one::
+
+    import pytest
+    from ratoon.testing import TrackingStoreContract
+
+    class TestMyStore(TrackingStoreContract):
+        @pytest.fixture
+        def store(self, tmp_path):
+            return MyStore(tmp_path)
+
+pytest then runs every rule against your store; the name of a test that fails is the rule that is broken. The stores
+that ratoon ships pass the same classes. This package needs pytest and is for tests only: nothing else in ratoon
+imports it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# Before the imports, so that a broken rule is reported with the values on both sides of its assertion.
+pytest.register_assert_rewrite(
+    "ratoon.testing.artifact_store",
+    "ratoon.testing.paging",
+    "ratoon.testing.registry",
+    "ratoon.testing.tracking_store",
+)
+
+from ratoon.testing.artifact_store import ArtifactStoreContract  # noqa: E402  (see above)
+from ratoon.testing.registry import RegistryContract  # noqa: E402
+from ratoon.testing.tracking_store import TrackingStoreContract  # noqa: E402
+
+__all__ = ["ArtifactStoreContract", "RegistryContract", "TrackingStoreContract"]

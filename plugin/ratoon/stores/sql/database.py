@@ -75,6 +75,10 @@ class Database:
             raise StoreError(
                 f"database '{self.uri}' failed ({cause}); check the path, its owner and the free space"
             ) from error
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise InvalidInput(
+                f"database '{self.uri}' cannot hold a value ({error}); leave out lone surrogates and integers beyond 64 bits"
+            ) from error
 
     def _prepare(self) -> None:
         """Make the tables where there are none; refuse those of another version."""

@@ -31,6 +31,7 @@ class SqlRegistry:
     ) -> RegisteredModel:
         """Create a name; AlreadyExists if it is taken."""
         name, now = check_model_name(name), now_ms()
+        _check_tags(tags or {})
         row = {"name": name, "description": description, "tags": to_json(tags or {}), "latest_version": 0}
         row |= {"creation_timestamp": now, "last_updated_timestamp": now}
         created = upsert(tables.registered_models).values(row).on_conflict_do_nothing()

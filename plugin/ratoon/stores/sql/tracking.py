@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, true, tuple_, update
+from sqlalchemy import Connection, insert, select, true, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.exc import IntegrityError
 
 from ratoon.clock import now_ms
 from ratoon.entities import (
@@ -100,8 +99,7 @@ class SqlTrackingStore:
         names = tables.runs.c.keys()
         row = {name: value for name, value in msgspec.structs.asdict(run).items() if name in names}
         with self._database.writing() as connection:
-            if not read_experiments(connection, tables.experiments.c.experiment_id == number):
-                raise NotFound(f"experiment {run.experiment_id!r} does not exist; create it first")
+            _require_experiment(connection, run.experiment_id)
             created = upsert(tables.runs).values(row | {"experiment_id": number}).on_conflict_do_nothing()
             if connection.execute(created.returning(tables.runs.c.run_pk)).first():
                 write_batch(connection, RunBatch(run_id=run.run_id, params=run.params, tags=run.tags))
@@ -123,7 +121,9 @@ class SqlTrackingStore:
         """Change what is given; an end time of None with a status of RUNNING takes the end away again."""
         changes: dict[str, Any] = {}
         if status is not None:
-            changes |= {"status": status, "end_time": end_time}
+            changes["status"] = status
+        if end_time is not None or status == RunStatus.RUNNING:
+            changes["end_time"] = end_time
         if run_name is not None:
             changes["run_name"] = check_name("run", run_name)
         with self._database.writing() as connection:
@@ -183,11 +183,11 @@ class SqlTrackingStore:
         check_name("model", model.name)
         row = msgspec.to_builtins(model) | {"experiment_id": experiment_number(model.experiment_id)}
         row |= {"params": to_json(model.params), "tags": to_json(model.tags)}
+        created = upsert(tables.models).values(row).on_conflict_do_nothing().returning(tables.models.c.model_id)
         with self._database.writing() as connection:
-            try:
-                connection.execute(insert(tables.models).values(row))
-            except IntegrityError as error:
-                raise AlreadyExists(f"model '{model.model_id}' exists already; choose another id") from error
+            _require_experiment(connection, model.experiment_id)
+            if not connection.execute(created).first():
+                raise AlreadyExists(f"model '{model.model_id}' exists already; choose another id")
             return read_model(connection, model.model_id)
 
     def get_model(self, model_id: str) -> Model:
@@ -209,3 +209,8 @@ class SqlTrackingStore:
         query = select(columns.model_id).where(columns.source_run_id == run_id).order_by(columns.creation_timestamp)
         with self._database.reading() as connection:
             return [read_model(connection, model_id) for model_id in connection.scalars(query)]
+
+
+def _require_experiment(connection: Connection, experiment_id: str) -> None:
+    if not read_experiments(connection, tables.experiments.c.experiment_id == experiment_number(experiment_id)):
+        raise NotFound(f"experiment {experiment_id!r} does not exist; create it first")

@@ -31,6 +31,8 @@ def overwrite_pairs(
     connection: Connection, table: Table, owner: Mapping[str, object], pairs: Mapping[str, str]
 ) -> None:
     """Add keys and values to a table of pairs; a key that is there takes the new value."""
+    if not pairs:
+        return
     statement = insert(table)
     connection.execute(
         statement.on_conflict_do_update(index_elements=[*owner, "key"], set_={"value": statement.excluded.value}),
@@ -40,8 +42,9 @@ def overwrite_pairs(
 
 def write_dataset(connection: Connection, experiment_id: int, dataset: Dataset) -> int:
     """Store a dataset of an experiment, once; returns its key."""
-    row = {name: getattr(dataset, name) for name in Dataset.__struct_fields__}
-    connection.execute(insert(tables.datasets).values(row, experiment_id=experiment_id).on_conflict_do_nothing())
+    row: dict[str, object] = {name: getattr(dataset, name) for name in Dataset.__struct_fields__}
+    row["experiment_id"] = experiment_id
+    connection.execute(insert(tables.datasets).values(row).on_conflict_do_nothing())
     columns = tables.datasets.c
     query = select(columns.dataset_pk).where(
         columns.experiment_id == experiment_id, columns.name == dataset.name, columns.digest == dataset.digest

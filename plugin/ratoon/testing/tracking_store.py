@@ -1,0 +1,344 @@
+"""What a tracking store must do, as tests. See :mod:`ratoon.stores.protocol` for the documented behaviour."""
+
+from __future__ import annotations
+
+import math
+import uuid
+
+import pytest
+
+from ratoon.entities import Experiment, LifecycleStage, Metric, ModelStatus, Run, RunBatch, RunStatus
+from ratoon.errors import AlreadyExists, InvalidInput, NotFound
+from ratoon.stores.protocol import TrackingStore
+from ratoon.testing.paging import check_refusals, walk
+from ratoon.testing.values import at_once, dataset_input, model_of, point, refused, run_of
+
+NOBODY = "0" * 32
+TEXTS = ("", " ", "Größe ≥ 3 \N{SEEDLING}", "line\nbreak\ttab", "'; DROP TABLE runs; --", "{}", "NULL", "%s %(x)s :x ?")
+
+
+class _Stored:
+    """What every rule begins with; a subclass says where the store comes from."""
+
+    @pytest.fixture
+    def store(self) -> TrackingStore:
+        """A new store; an experiment of its own, such as MLflow's Default, may be in it."""
+        raise NotImplementedError("give your test class a fixture 'store' that returns a new, empty store")
+
+    @pytest.fixture
+    def experiment(self, store: TrackingStore) -> Experiment:
+        """An experiment in the store."""
+        return store.create_experiment("wine")
+
+    @pytest.fixture
+    def run(self, store: TrackingStore, experiment: Experiment) -> Run:
+        """A run in the store, without params, metrics and tags."""
+        return store.create_run(run_of(experiment.experiment_id))
+
+
+class _ExperimentRules(_Stored):
+    def test_an_experiment_reads_back_equal(self, store: TrackingStore) -> None:
+        created = store.create_experiment("Größe ≥ 3", {"team": "cellar", "empty": ""})
+        assert (created.name, created.tags) == ("Größe ≥ 3", {"team": "cellar", "empty": ""})
+        assert created.lifecycle_stage == LifecycleStage.ACTIVE
+        assert created.artifact_location and created.creation_time > 0
+        assert store.get_experiment(created.experiment_id) == created
+        assert store.find_experiment("Größe ≥ 3") == created
+
+    def test_the_name_of_an_experiment_is_unique(self, store: TrackingStore, experiment: Experiment) -> None:
+        with pytest.raises(AlreadyExists, match="wine"):
+            store.create_experiment("wine", {"other": "tag"})
+        assert store.get_experiment(experiment.experiment_id) == experiment
+
+    def test_a_name_is_found_however_its_letters_are_composed(self, store: TrackingStore) -> None:
+        created = store.create_experiment("cafe\N{COMBINING ACUTE ACCENT}")
+        assert store.find_experiment("caf\N{LATIN SMALL LETTER E WITH ACUTE}") == created
+
+    def test_of_many_that_create_one_experiment_exactly_one_does(self, store: TrackingStore) -> None:
+        answers = at_once(lambda _: store.create_experiment("race"), 8)
+        assert [type(error) for error in refused(answers)] == [AlreadyExists] * 7
+        assert [found.name for found in store.list_experiments().items].count("race") == 1
+
+    def test_an_unknown_experiment_is_not_found(self, store: TrackingStore, experiment: Experiment) -> None:
+        assert store.find_experiment("nobody") is None
+        for unknown in ("987654321", "9" * 17, "9" * 40, "0" * 17 + experiment.experiment_id + "9"):
+            with pytest.raises(NotFound):
+                store.get_experiment(unknown)
+
+    @pytest.mark.parametrize("name", ["", " ", " wine", "wine ", "a\nb", "a\0b", "\ud800", "x" * 501, None, 3])
+    def test_a_name_that_could_be_mistaken_is_refused(self, store: TrackingStore, name: str) -> None:
+        before = store.list_experiments()
+        with pytest.raises(InvalidInput):
+            store.create_experiment(name)
+        assert store.list_experiments() == before
+
+    def test_experiments_are_listed_newest_first_page_by_page(self, store: TrackingStore) -> None:
+        before = store.list_experiments().items
+        made = [store.create_experiment(f"e{number}") for number in range(5)]
+        for limit in (1, 2, 5, 7):
+            assert walk(store.list_experiments, limit) == [*made[::-1], *before]
+
+    def test_experiments_that_come_between_pages_move_no_item(self, store: TrackingStore) -> None:
+        before = store.list_experiments().items
+        made = [store.create_experiment(f"e{number}") for number in range(5)]
+        seen = walk(store.list_experiments, 2, lambda: store.create_experiment(uuid.uuid4().hex))
+        assert seen == [*made[::-1], *before]
+
+    def test_pages_of_experiments_that_make_no_sense_are_refused(self, store: TrackingStore) -> None:
+        check_refusals(store.list_experiments)
+
+
+class _RunRules(_Stored):
+    def test_a_run_reads_back_equal(self, store: TrackingStore, experiment: Experiment) -> None:
+        wanted = run_of(
+            experiment.experiment_id,
+            run_name="Größe \N{SEEDLING}",
+            status=RunStatus.SCHEDULED,
+            end_time=1_700_000_000_001,
+            params={f"p{number}": text for number, text in enumerate(TEXTS)},
+            tags={f"t/{number}": text for number, text in enumerate(TEXTS)},
+        )
+        assert store.create_run(wanted) == wanted
+        assert store.get_run(wanted.run_id) == wanted
+
+    def test_creating_a_run_twice_returns_the_first(self, store: TrackingStore, experiment: Experiment) -> None:
+        first = store.create_run(run_of(experiment.experiment_id, params={"a": "1"}))
+        again = run_of(experiment.experiment_id, run_id=first.run_id, run_name="other", params={"a": "2", "b": "3"})
+        assert store.create_run(again) == first
+        assert store.get_run(first.run_id) == first
+        assert len(store.list_runs().items) == 1
+
+    def test_creating_a_run_from_many_threads_makes_one(self, store: TrackingStore, experiment: Experiment) -> None:
+        run = run_of(experiment.experiment_id, params={"a": "1"}, tags={"b": "2"})
+        assert at_once(lambda _: store.create_run(run), 8) == [run] * 8
+        assert store.list_runs().items == (run,)
+
+    def test_a_run_of_an_unknown_experiment_is_not_found(self, store: TrackingStore) -> None:
+        run = run_of("987654321")
+        with pytest.raises(NotFound):
+            store.create_run(run)
+        with pytest.raises(NotFound):
+            store.get_run(run.run_id)
+
+    @pytest.mark.parametrize("change", [{"params": {"../up": "1"}}, {"tags": {"a": "\0"}}, {"run_name": "a\nb"}])
+    def test_a_run_that_cannot_be_read_back_is_not_stored(
+        self, store: TrackingStore, experiment: Experiment, change: dict[str, object]
+    ) -> None:
+        with pytest.raises(InvalidInput):
+            store.create_run(run_of(experiment.experiment_id, **change))
+        assert store.list_runs().items == ()
+
+    def test_a_run_that_nobody_created_is_not_found(self, store: TrackingStore, experiment: Experiment) -> None:
+        with pytest.raises(NotFound, match=NOBODY):
+            store.get_run(NOBODY)
+        with pytest.raises(NotFound):
+            store.update_run(NOBODY, status=RunStatus.FINISHED)
+        with pytest.raises(NotFound):
+            store.log_batch(RunBatch(run_id=NOBODY, tags={"a": "b"}))
+        with pytest.raises(NotFound):
+            store.log_inputs(NOBODY, [dataset_input()])
+        with pytest.raises(NotFound):
+            store.metric_history(NOBODY, "loss")
+
+    def test_an_update_changes_what_is_given_and_nothing_else(self, store: TrackingStore, run: Run) -> None:
+        ended = store.update_run(run.run_id, status=RunStatus.FAILED, end_time=1_700_000_000_009)
+        assert (ended.status, ended.end_time) == (RunStatus.FAILED, 1_700_000_000_009)
+        assert store.update_run(run.run_id, run_name="new").end_time == 1_700_000_000_009
+        assert store.update_run(run.run_id, end_time=1_700_000_000_010).status == RunStatus.FAILED
+        killed = store.update_run(run.run_id, status=RunStatus.KILLED)
+        assert (killed.run_name, killed.end_time) == ("new", 1_700_000_000_010)
+        assert store.get_run(run.run_id) == killed
+
+    def test_a_run_that_goes_on_has_no_end(self, store: TrackingStore, run: Run) -> None:
+        store.update_run(run.run_id, status=RunStatus.FINISHED, end_time=1_700_000_000_009)
+        assert store.update_run(run.run_id, status=RunStatus.RUNNING).end_time is None
+
+    def test_runs_are_listed_last_started_first(self, store: TrackingStore, experiment: Experiment) -> None:
+        starts = [5, 1, 9, 1, 7]
+        made = [store.create_run(run_of(experiment.experiment_id, start_time=start)) for start in starts]
+        wanted = [made[number].run_id for number in (2, 4, 0, 3, 1)]
+        for limit in (1, 2, 5, 6):
+            assert [run.run_id for run in walk(store.list_runs, limit)] == wanted
+
+    def test_runs_are_listed_by_experiment(self, store: TrackingStore) -> None:
+        first, second, third = (store.create_experiment(name).experiment_id for name in "abc")
+        runs = {found: store.create_run(run_of(found)) for found in (first, second, third)}
+        assert store.list_runs([first]).items == (runs[first],)
+        assert {run.run_id for run in store.list_runs([first, third]).items} == {
+            runs[first].run_id,
+            runs[third].run_id,
+        }
+        assert len(store.list_runs().items) == 3
+        assert store.list_runs(["987654321"]).items == ()
+
+    def test_runs_that_come_between_pages_move_no_item(self, store: TrackingStore, experiment: Experiment) -> None:
+        made = [store.create_run(run_of(experiment.experiment_id, start_time=start)) for start in (3, 3, 3, 2, 1)]
+        later = run_of(experiment.experiment_id, start_time=4)
+        seen = walk(store.list_runs, 2, lambda: store.create_run(later))
+        assert sorted(run.run_id for run in seen) == sorted(run.run_id for run in made)
+
+    def test_pages_of_runs_that_make_no_sense_are_refused(self, store: TrackingStore) -> None:
+        check_refusals(store.list_runs)
+
+
+class _BatchRules(_Stored):
+    @pytest.mark.parametrize("value", [math.inf, -math.inf, 0.1, 5e-324, 1.7976931348623157e308, -3.0, 2**53])
+    def test_a_metric_reads_back_equal(self, store: TrackingStore, run: Run, value: float) -> None:
+        wanted = point("loss/val", value, step=-7)
+        store.log_batch(RunBatch(run_id=run.run_id, metrics=(wanted,)))
+        assert store.metric_history(run.run_id, "loss/val") == [wanted]
+        assert store.get_run(run.run_id).metrics == {"loss/val": wanted}
+
+    def test_nan_is_a_value(self, store: TrackingStore, run: Run) -> None:
+        store.log_batch(RunBatch(run_id=run.run_id, metrics=(point("loss", math.nan, 1), point("loss", 0.0, 1))))
+        values = [metric.value for metric in store.metric_history(run.run_id, "loss")]
+        assert sorted(map(str, values)) == ["0.0", "nan"]
+        store.log_batch(RunBatch(run_id=run.run_id, metrics=(point("loss", math.nan, 2),)))
+        assert math.isnan(store.get_run(run.run_id).metrics["loss"].value)
+
+    def test_steps_and_times_have_64_bits(self, store: TrackingStore, run: Run) -> None:
+        points = [Metric("m", 1.0, time, step) for step in (-(2**63), -1, 2**63 - 1) for time in (-(2**63), 2**63 - 1)]
+        store.log_batch(RunBatch(run_id=run.run_id, metrics=tuple(reversed(points))))
+        assert store.metric_history(run.run_id, "m") == points
+
+    def test_a_point_is_stored_once(self, store: TrackingStore, run: Run) -> None:
+        points = (point("m", 1.0, 1), point("m", math.nan, 2))
+        for _ in range(2):
+            store.log_batch(RunBatch(run_id=run.run_id, metrics=points + points))
+        assert len(store.metric_history(run.run_id, "m")) == 2
+
+    def test_points_that_differ_in_time_or_value_are_kept(self, store: TrackingStore, run: Run) -> None:
+        points = (point("m", 1.0, 1, 10), point("m", 1.0, 1, 11), point("m", 2.0, 1, 11), point("m", 1.0, 2, 10))
+        store.log_batch(RunBatch(run_id=run.run_id, metrics=points))
+        assert sorted(store.metric_history(run.run_id, "m"), key=str) == sorted(points, key=str)
+
+    def test_the_last_point_has_the_highest_step_then_time(self, store: TrackingStore, run: Run) -> None:
+        last = point("m", 3.0, 2, 20)
+        points = (point("m", 1.0, 1, 99), last, point("m", 9.0, 2, 10), point("m", 5.0, -1, 100))
+        for order in (points, points[::-1]):
+            for each in order:
+                store.log_batch(RunBatch(run_id=run.run_id, metrics=(each,)))
+            assert store.get_run(run.run_id).metrics == {"m": last}
+        assert store.metric_history(run.run_id, "m") == [points[3], points[0], points[2], last]
+
+    def test_a_metric_that_was_not_logged_has_no_points(self, store: TrackingStore, run: Run) -> None:
+        assert store.metric_history(run.run_id, "nothing") == []
+
+    def test_a_param_is_written_once(self, store: TrackingStore, run: Run) -> None:
+        for _ in range(2):
+            store.log_batch(RunBatch(run_id=run.run_id, params={"depth": "3"}))
+        with pytest.raises(InvalidInput, match=r"depth.*'3'.*'4'"):
+            store.log_batch(RunBatch(run_id=run.run_id, params={"depth": "4"}))
+        assert store.get_run(run.run_id).params == {"depth": "3"}
+
+    def test_a_tag_is_overwritten(self, store: TrackingStore, run: Run) -> None:
+        for value in ("first", "second"):
+            store.log_batch(RunBatch(run_id=run.run_id, tags={"note": value, value: "set"}))
+        assert store.get_run(run.run_id).tags == {"note": "second", "first": "set", "second": "set"}
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"params": {"new": "1", "depth": "4"}},
+            {"params": {"new": "x" * 6001}},
+            {"params": {"/absolute": "1"}},
+            {"tags": {"new": "1", "a/../b": "2"}},
+            {"tags": {"new": "a\0b"}},
+            {"tags": {"new": 3}},
+            {"metrics": (point("m", 1.0), point("", 1.0))},
+            {"metrics": (point("m", 1.0), Metric("n", True, 0))},
+            {"metrics": (point("m", 1.0), Metric("n", "high", 0))},  # type: ignore[arg-type]
+            {"metrics": (point("m", 1.0), Metric("n", 10**400, 0))},
+            {"metrics": (point("m", 1.0), Metric("n", 1.0, 2**63))},
+            {"metrics": (point("m", 1.0), Metric("n", 1.0, 0, 1.5))},  # type: ignore[arg-type]
+        ],
+    )
+    def test_a_batch_is_written_whole_or_not_at_all(
+        self, store: TrackingStore, experiment: Experiment, bad: dict[str, object]
+    ) -> None:
+        before = store.create_run(run_of(experiment.experiment_id, params={"depth": "3"}))
+        good = {"metrics": (point("ok", 1.0),), "params": {"ok": "1"}, "tags": {"ok": "1"}}
+        with pytest.raises(InvalidInput):
+            store.log_batch(RunBatch(run_id=before.run_id, **(good | bad)))  # type: ignore[arg-type]
+        assert store.get_run(before.run_id) == before
+
+    def test_the_longest_values_are_kept_whole(self, store: TrackingStore, run: Run) -> None:
+        batch = RunBatch(run_id=run.run_id, params={"k" * 250: "ä" * 6000}, tags={"t" * 250: "\N{SEEDLING}" * 8000})
+        store.log_batch(batch)
+        found = store.get_run(run.run_id)
+        assert (found.params, found.tags) == (batch.params, batch.tags)
+
+    def test_what_many_threads_write_is_all_there(self, store: TrackingStore, run: Run) -> None:
+        def write(thread: int) -> None:
+            for step in range(10):
+                metrics = (point("shared", float(thread), step), point(f"own/{thread}", 1.0, step))
+                store.log_batch(RunBatch(run_id=run.run_id, metrics=metrics, params={f"{thread}.{step}": "x"}))
+
+        assert refused(at_once(write, 8)) == []
+        assert len(store.metric_history(run.run_id, "shared")) == 80
+        found = store.get_run(run.run_id)
+        assert (len(found.metrics), len(found.params)) == (9, 80)
+
+
+class _InputAndModelRules(_Stored):
+    def test_a_dataset_reads_back_equal(self, store: TrackingStore, run: Run) -> None:
+        given = dataset_input("Größe", schema='{"a": "double"}', profile='{"rows": 3}')
+        store.log_inputs(run.run_id, [given])
+        assert store.get_run(run.run_id).inputs == (given,)
+
+    def test_a_dataset_is_recorded_once_for_each_role(self, store: TrackingStore, run: Run) -> None:
+        training, test, other = dataset_input(), dataset_input(context="test"), dataset_input(digest="ff")
+        for _ in range(2):
+            store.log_inputs(run.run_id, [training, training, test, other])
+        inputs = store.get_run(run.run_id).inputs
+        assert len(inputs) == 3
+        assert all(each in inputs for each in (training, test, other))
+
+    def test_a_dataset_that_cannot_be_read_back_is_refused_with_the_others(
+        self, store: TrackingStore, run: Run
+    ) -> None:
+        for bad in (dataset_input("a\0b"), dataset_input(digest="f" * 65)):
+            with pytest.raises(InvalidInput):
+                store.log_inputs(run.run_id, [dataset_input(), bad])
+        assert store.get_run(run.run_id).inputs == ()
+
+    def test_a_model_reads_back_equal_and_belongs_to_its_run(self, store: TrackingStore, run: Run) -> None:
+        wanted = model_of(run, model_type="classifier", params={"depth": "3"}, tags={"note": "Größe"})
+        assert store.create_model(wanted) == wanted
+        assert store.get_model(wanted.model_id) == wanted
+        assert store.run_models(run.run_id) == [wanted]
+        assert store.get_run(run.run_id).models == (wanted.model_id,)
+
+    @pytest.mark.parametrize("status", [ModelStatus.READY, ModelStatus.FAILED])
+    def test_a_model_is_finalized(self, store: TrackingStore, run: Run, status: ModelStatus) -> None:
+        model = store.create_model(model_of(run))
+        done = store.finalize_model(model.model_id, status)
+        assert done.status == status
+        assert done.last_updated_timestamp >= model.last_updated_timestamp
+        assert store.get_model(model.model_id) == done
+
+    def test_models_of_a_run_are_listed_oldest_first(self, store: TrackingStore, run: Run) -> None:
+        made = [store.create_model(model_of(run, creation_timestamp=time)) for time in (5, 3, 9)]
+        assert store.run_models(run.run_id) == [made[1], made[0], made[2]]
+        assert store.run_models(NOBODY) == []
+
+    def test_a_model_id_is_unique(self, store: TrackingStore, run: Run) -> None:
+        model = store.create_model(model_of(run))
+        with pytest.raises(AlreadyExists, match=model.model_id):
+            store.create_model(model_of(run, model_id=model.model_id, name="other"))
+        assert store.get_model(model.model_id) == model
+
+    def test_an_unknown_model_or_owner_is_not_found(self, store: TrackingStore, run: Run) -> None:
+        unknown = f"m-{NOBODY}"
+        with pytest.raises(NotFound, match=unknown):
+            store.get_model(unknown)
+        with pytest.raises(NotFound):
+            store.finalize_model(unknown, ModelStatus.READY)
+        with pytest.raises(NotFound):
+            store.create_model(model_of(run, model_id=unknown, experiment_id="987654321"))
+        with pytest.raises(NotFound):
+            store.get_model(unknown)
+
+
+class TrackingStoreContract(_ExperimentRules, _RunRules, _BatchRules, _InputAndModelRules):
+    """Every rule for tracking stores; subclass it and give it a fixture ``store``."""

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ratoon.manager import make_manager
+from ratoon.stores.sql.database import Database, open_database
+from ratoon.tracking.client import Client
+
+# What the core needs of ratoon's own plugins: neither the command line nor the deploy targets.
+PLUGINS = (
+    "ratoon.stores.sql.plugin",
+    "ratoon.artifacts.plugin",
+    "ratoon.models.flavors.python_function",
+    "ratoon.models.flavors.sklearn",
+    "ratoon.registry.gates",
+)
+
+MakeClient = Callable[..., Client]
+RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    """The URI of a database that is not there yet."""
+    return f"sqlite:///{tmp_path / 'ratoon.db'}"
+
+
+@pytest.fixture
+def database(uri: str) -> Iterator[Database]:
+    """A new database, closed after the test."""
+    database = Database(uri)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def make_client(uri: str) -> Iterator[MakeClient]:
+    """Make clients of one new place of work, each with the plugins it is given."""
+    made: list[Client] = []
+
+    def make(*plugins: object, **given: str) -> Client:
+        manager = make_manager(plugins, builtins=PLUGINS, installed=False)
+        given = {"tracking_uri": uri, "user": "ada"} | given
+        client = Client(manager=manager, **given)
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        client.close()
+        open_database(client.settings.tracking_uri).close()
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> Client:
+    """A client of a new place of work."""
+    return make_client()
+
+
+@pytest.fixture
+def run_python(tmp_path: Path) -> RunPython:
+    """Run a script in an interpreter of its own, in the test's folder."""
+
+    def run(script: str, *arguments: str, returncode: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == returncode, done.stderr
+        return done
+
+    return run
