@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -61,7 +62,7 @@ def load_settings(start: Path | None = None, environ: Mapping[str, str] | None =
     base = project_folder((start or Path.cwd()).absolute())
     values = _from_file(base / FILE_NAME)
     values |= _from_environment(os.environ if environ is None else environ)
-    values |= {key: value for key, value in given.items() if value is not None}
+    values |= _from_arguments(given)
     home = base / HOME_NAME
     tracking_uri = _anchor(values.get("tracking_uri") or f"sqlite:///{home / 'ratoon.db'}", base)
     return Settings(
@@ -83,6 +84,11 @@ def project_folder(start: Path) -> Path:
     return start
 
 
+def without_password(uri: str) -> str:
+    """A URI that may be shown: what stands between ``//`` and ``@`` is left out."""
+    return re.sub(r"//[^/@]*@", "//…@", uri)
+
+
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -99,6 +105,13 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {key: environ[name] for key in KEYS if environ.get(name := f"RATOON_{key.upper()}")}
     if "block_plugins" in values:
         values["block_plugins"] = [name.strip() for name in values["block_plugins"].split(",") if name.strip()]
+    return values
+
+
+def _from_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    values = {key: value for key, value in given.items() if value is not None}
+    for key, value in values.items():
+        _check(key, list(value) if isinstance(value, tuple) else value, "the arguments")
     return values
 
 
@@ -128,7 +141,7 @@ def _anchor(uri: str, base: Path) -> str:
 
 def _default_artifact_root(tracking_uri: str, home: Path) -> str:
     if tracking_uri.startswith("sqlite:///"):
-        return str(Path(tracking_uri.removeprefix("sqlite:///")).with_name("artifacts"))
+        return str(Path(tracking_uri.removeprefix("sqlite:///")).parent / "artifacts")
     return str(home / "artifacts")
 
 

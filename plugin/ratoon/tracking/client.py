@@ -15,7 +15,7 @@ from ratoon.clock import now_ms
 from ratoon.entities import Experiment, Run, RunStatus
 from ratoon.errors import AlreadyExists, InvalidInput, NotFound
 from ratoon.manager import default_manager, notify
-from ratoon.settings import Settings, load_settings
+from ratoon.settings import Settings, load_settings, without_password
 from ratoon.stores.protocol import Registry, TrackingStore
 from ratoon.tracking.context import random_name, surroundings
 from ratoon.tracking.run import ActiveRun
@@ -144,5 +144,6 @@ class Client:
     def _open(self, hook: str, what: str, uri: str) -> Any:
         store = getattr(self.manager.hook, hook)(uri=uri)
         if store is None:
-            raise InvalidInput(f"{what} '{uri}' is opened by no plugin; correct it, or install a plugin that knows it")
+            shown = without_password(uri)
+            raise InvalidInput(f"{what} '{shown}' is opened by no plugin; correct it, or install one that knows it")
         return store
