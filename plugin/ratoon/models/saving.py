@@ -5,6 +5,7 @@ numpy and pandas are imported on use, and only where there is an input example.
 
 from __future__ import annotations
 
+import logging
 import platform
 import shutil
 import uuid
@@ -21,10 +22,13 @@ from ratoon.models.digests import write_manifest
 from ratoon.models.examples import first_rows, write_example
 from ratoon.models.flavor import Flavor, ReadByMlflow
 from ratoon.models.flavors import GENERIC, flavor_of, registered_flavors
+from ratoon.models.inference import infer_schema
 from ratoon.models.mlmodel import FORMAT, ModelInfo, write_mlmodel
 from ratoon.models.requirements import ENVIRONMENT, named_in_pickle, write_requirements
-from ratoon.models.signature import Signature, infer_signature
+from ratoon.models.signature import Schema, Signature, infer_signature
 from ratoon.version import __version__
+
+logger = logging.getLogger(__name__)
 
 
 def save_model(
@@ -132,9 +136,11 @@ def _distributions(flavor: Flavor, folder: Path) -> set[str]:
 
 def _infer(flavor: Flavor, model: Any, example: Any, rows: Any) -> Signature:
     """Describe the whole example, so that gaps in any row count, and what the model makes of its first rows."""
-    inputs = infer_signature(example).inputs
+    signature = infer_signature(example)
     if not (callable(model) or hasattr(model, "predict")):
-        return Signature(inputs=inputs)
+        return signature
+    # In the form in which a loaded model will get them.
+    rows = signature.enforce(rows)
     try:
         outputs = flavor.predict(model, rows)
     except Exception as error:  # a model may raise anything
@@ -142,14 +148,19 @@ def _infer(flavor: Flavor, model: Any, example: Any, rows: Any) -> Signature:
             f"model of type '{type(model).__qualname__}' fails on its own input example "
             f"({type(error).__name__}: {error}); give data that it can be called with, or none"
         ) from error
-    return Signature(inputs=inputs, outputs=infer_signature(rows, _as_column(rows, outputs)).outputs)
+    return Signature(inputs=signature.inputs, outputs=_describe_outputs(rows, outputs))
 
 
-def _as_column(rows: Any, outputs: Any) -> Any:
-    """A column of predictions for a table of rows, as MLflow has it; anything else as it is."""
+def _describe_outputs(rows: Any, outputs: Any) -> Schema | None:
+    """The schema of predictions; None for what no schema stands for, which keeps nobody from predicting."""
     import numpy as np
     import pandas as pd
 
     if isinstance(rows, pd.DataFrame) and isinstance(outputs, np.ndarray) and outputs.ndim == 1:
-        return pd.Series(outputs)
-    return outputs
+        # MLflow, too, takes one value a row of a table for a column.
+        outputs = pd.Series(outputs)
+    try:
+        return infer_schema(outputs)
+    except InvalidInput as error:
+        logger.warning("the model's outputs are not described in its signature: %s", error)
+        return None

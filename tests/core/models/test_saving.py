@@ -128,3 +128,19 @@ def test_a_model_that_fails_on_its_example_is_refused(
     with pytest.raises(InvalidInput, match="'Pipeline' fails on its own input example .ValueError"):
         save_model(pipeline, tmp_path / "model", manager=manager, input_example=wine[0].iloc[:, :3])
     assert not (tmp_path / "model").exists()
+
+
+def test_outputs_that_no_schema_stands_for_are_left_out(
+    tmp_path: Path, manager: pluggy.PluginManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    info = save_model(lambda data: {"mean": 1.0}, tmp_path / "m", manager=manager, input_example=[{"a": 1}])
+    assert info.signature is not None and info.signature["outputs"] is None
+    assert "the model's outputs are not described" in caplog.text
+
+
+def test_the_example_is_tried_in_the_form_that_a_loaded_model_gets(
+    tmp_path: Path, manager: pluggy.PluginManager
+) -> None:
+    info = save_model(lambda data: data["a"] * 2, tmp_path / "m", manager=manager, input_example={"a": [1, 2]})
+    assert info.signature is not None
+    assert info.signature["outputs"] == '[{"type": "long", "name": "a", "required": true}]'
