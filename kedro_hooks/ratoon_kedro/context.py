@@ -67,9 +67,9 @@ def remember_project(kedro_context: Any) -> None:
 def current_project(run_params: Mapping[str, Any]) -> Project:
     """The project whose pipeline is about to run in this thread."""
     project = _project.get()
-    if project is not None:
+    path = Path(run_params.get("project_path") or (project.path if project else Path.cwd()))
+    if project is not None and project.path == path:
         return project
-    path = Path(run_params.get("project_path") or Path.cwd())
     environment = str(run_params.get("env") or "local")
     return Project(path=path, package=path.name, environment=environment, conf_source=None, config_loader={})
 

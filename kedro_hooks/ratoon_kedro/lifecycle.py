@@ -36,6 +36,7 @@ def start(project: Project, run_params: Mapping[str, Any], pipeline: Any, catalo
     since = now_ms()
     client = Client(settings)
     try:
+        _ = client.artifacts  # opened here rather than by several nodes at once
         run = client.start_run(
             experiment=project.package if settings.experiment == "Default" else settings.experiment,
             run_name=config.run_name or pipeline_name(run_params),
@@ -43,6 +44,7 @@ def start(project: Project, run_params: Mapping[str, Any], pipeline: Any, catalo
             tags=_tags(project, config, run_params),
         )
         run.set_tags({tag: "" for tag in (ERROR, FAILED_NODE) if run.info.tags.get(tag)})  # of an earlier try
+        run.flush()
     except BaseException:
         client.close()
         raise

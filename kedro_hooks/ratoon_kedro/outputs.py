@@ -52,7 +52,8 @@ def record_output(tracked: Tracked, name: str, value: object, beside: Mapping[st
     if description.metrics:
         _log_metrics(tracked, safe_key(dataset), description.metrics)
     if description.model is not None:
-        _log_model(tracked, dataset, description.model, beside)
+        with tracked.saving_model:
+            _log_model(tracked, dataset, description.model, beside)
 
 
 def model_name(dataset: str) -> str:

@@ -36,6 +36,8 @@ class Tracked:
     datasets: set[tuple[str, str]] = field(default_factory=set)
     warned: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    # One model at a time: what saving imports, threads that import it together may find half made.
+    saving_model: threading.Lock = field(default_factory=threading.Lock)
 
     def flush_if_attached(self) -> None:
         """Make everything durable, if this is a worker process: nobody tells it when the run ends."""

@@ -157,10 +157,13 @@ def _register(manager: pluggy.PluginManager, plugin: object, name: str | None = 
         manager.register(plugin, name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        name = name or manager.get_name(plugin) or repr(plugin)
+        name, cause = name or manager.get_canonical_name(plugin), " ".join(str(error).split())
         raise PluginError(
-            f"plugin {name!r}{source} does not fit the hooks ({error}); correct it, or {way_out(name)}"
+            f"plugin {name!r}{source} does not fit the hooks ({cause}); correct it, or {way_out(name)}"
         ) from error
+    except ValueError as error:
+        name = name or manager.get_canonical_name(plugin)
+        raise PluginError(f"plugin {name!r}{source} is registered already; leave out one of the two") from error
 
 
 def _installed() -> Iterator[tuple[Distribution, EntryPoint]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -25,9 +26,21 @@ MakeClient = Callable[..., Client]
 RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as the migrations make it; copied, because making one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "ratoon.db"
+    database = Database(f"sqlite:///{path}")
+    with database.reading() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
-    """The URI of a database that is not there yet."""
+def uri(tmp_path: Path, empty_database: Path) -> str:
+    """The URI of a database with nothing in it."""
+    shutil.copyfile(empty_database, tmp_path / "ratoon.db")
     return f"sqlite:///{tmp_path / 'ratoon.db'}"
 
 

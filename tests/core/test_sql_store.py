@@ -203,7 +203,8 @@ def test_text_and_numbers_that_sqlite_cannot_hold_are_refused_by_every_call(data
     assert registry.get_registered_model("wine").latest_version == 0
 
 
-def test_processes_that_start_on_one_new_file_lose_nothing(uri: str) -> None:
+def test_processes_that_start_on_one_new_file_lose_nothing(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'new' / 'ratoon.db'}"
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_write_a_run, args=(uri, number)) for number in range(8)]
     for process in processes:

@@ -29,9 +29,16 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | {"KEDRO_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "COLUMNS": "1000", **(extra or {})}
 
 
+def complaints(output: str) -> list[str]:
+    """What ratoon had to say about itself."""
+    return [" ".join(line.split()) for line in output.splitlines() if "ratoon could not" in line]
+
+
 @dataclass
 class WineProject:
     path: Path
+
+    complaints = staticmethod(complaints)
 
     @staticmethod
     def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -30,7 +30,7 @@ class Seen(NamedTuple):
 def run_lab(project: WineProject, *arguments: str, env: dict[str, str] | None = None) -> tuple[Run, str]:
     done = project.kedro("run", "--pipelines", "lab", *arguments, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "ratoon could not" not in done.stdout + done.stderr
+    assert project.complaints(done.stdout + done.stderr) == []
     return project.runs()[0], done.stdout + done.stderr
 
 

@@ -93,7 +93,7 @@ def rollback(client: Client, name: str, *, alias: str = CHAMPION, reason: str = 
     for move in client.registry.alias_history(name, alias):
         if move.kind == MoveKind.ROLLBACK:
             held.pop()
-        elif move.kind != MoveKind.REFUSED:
+        elif move.kind != MoveKind.REFUSED and move.to_version != held[-1]:
             held.append(move.to_version)
     if len(held) < 3 or held[-2] is None:
         raise NotFound(
@@ -164,8 +164,11 @@ def _verdicts(
     for plugin, answer in votes(client.manager, "judge_promotion", **arguments):
         if isinstance(answer, Exception):
             yield Verdict(gate=plugin, passed=False, reason=f"the gate itself failed: {answer!r}")
-        elif isinstance(answer, Sequence):
+        elif isinstance(answer, Sequence) and all(isinstance(verdict, Verdict) for verdict in answer):
             yield from answer
+        else:  # what cannot be understood must not pass for agreement
+            reason = f"the gate itself failed: it answered {answer!r} instead of a list of verdicts"
+            yield Verdict(gate=plugin, passed=False, reason=reason)
 
 
 def _refusal(candidate: str, alias: str, verdicts: Sequence[Verdict]) -> PromotionRefused | None:

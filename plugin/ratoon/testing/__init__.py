@@ -22,6 +22,7 @@ import pytest
 # Before the imports, so that a broken rule is reported with the values on both sides of its assertion.
 pytest.register_assert_rewrite(
     "ratoon.testing.artifact_store",
+    "ratoon.testing._batches",
     "ratoon.testing.paging",
     "ratoon.testing.registry",
     "ratoon.testing.tracking_store",

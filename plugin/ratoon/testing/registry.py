@@ -222,6 +222,13 @@ class _AliasRules(_Registered):
         assert store.alias_history(wine, "champion") == moves
         assert store.alias_history(wine, "never-held") == []
 
+    def test_a_refused_promotion_is_kept_and_moves_nothing(self, store: Registry, wine: str) -> None:
+        store.move_alias(move_of(wine, None, 1))
+        refusal = move_of(wine, 1, 2, kind=MoveKind.REFUSED, verdicts=(Verdict(gate="g", passed=False, reason="no"),))
+        store.move_alias(refusal)
+        assert store.version_by_alias(wine, "champion").version == 1
+        assert store.alias_history(wine, "champion")[1:] == [refusal]
+
     def test_an_alias_cannot_be_given_to_an_unknown_version(self, store: Registry, wine: str) -> None:
         with pytest.raises(NotFound):
             store.move_alias(move_of(wine, None, 4))

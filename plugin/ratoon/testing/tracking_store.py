@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 
 import pytest
 
-from ratoon.entities import Experiment, LifecycleStage, Metric, ModelStatus, Run, RunBatch, RunStatus
+from ratoon.entities import Experiment, LifecycleStage, ModelStatus, Run, RunBatch, RunStatus
 from ratoon.errors import AlreadyExists, InvalidInput, NotFound
 from ratoon.stores.protocol import TrackingStore
+from ratoon.testing._batches import BatchRules, Stored
 from ratoon.testing.paging import check_refusals, walk
-from ratoon.testing.values import at_once, dataset_input, model_of, point, refused, run_of
+from ratoon.testing.values import at_once, dataset_input, model_of, refused, run_of
 
 NOBODY = "0" * 32
 TEXTS = ("", " ", "Größe ≥ 3 \N{SEEDLING}", "line\nbreak\ttab", "'; DROP TABLE runs; --", "{}", "NULL", "%s %(x)s :x ?")
 
 
-class _Stored:
-    """What every rule begins with; a subclass says where the store comes from."""
-
-    @pytest.fixture
-    def store(self) -> TrackingStore:
-        """A new store; an experiment of its own, such as MLflow's Default, may be in it."""
-        raise NotImplementedError("give your test class a fixture 'store' that returns a new, empty store")
-
-    @pytest.fixture
-    def experiment(self, store: TrackingStore) -> Experiment:
-        """An experiment in the store."""
-        return store.create_experiment("wine")
-
-    @pytest.fixture
-    def run(self, store: TrackingStore, experiment: Experiment) -> Run:
-        """A run in the store, without params, metrics and tags."""
-        return store.create_run(run_of(experiment.experiment_id))
-
-
-class _ExperimentRules(_Stored):
+class _ExperimentRules(Stored):
     def test_an_experiment_reads_back_equal(self, store: TrackingStore) -> None:
         created = store.create_experiment("Größe ≥ 3", {"team": "cellar", "empty": ""})
         assert (created.name, created.tags) == ("Größe ≥ 3", {"team": "cellar", "empty": ""})
@@ -88,7 +69,7 @@ class _ExperimentRules(_Stored):
         check_refusals(store.list_experiments)
 
 
-class _RunRules(_Stored):
+class _RunRules(Stored):
     def test_a_run_reads_back_equal(self, store: TrackingStore, experiment: Experiment) -> None:
         wanted = run_of(
             experiment.experiment_id,
@@ -181,106 +162,7 @@ class _RunRules(_Stored):
         check_refusals(store.list_runs)
 
 
-class _BatchRules(_Stored):
-    @pytest.mark.parametrize("value", [math.inf, -math.inf, 0.1, 5e-324, 1.7976931348623157e308, -3.0, 2**53])
-    def test_a_metric_reads_back_equal(self, store: TrackingStore, run: Run, value: float) -> None:
-        wanted = point("loss/val", value, step=-7)
-        store.log_batch(RunBatch(run_id=run.run_id, metrics=(wanted,)))
-        assert store.metric_history(run.run_id, "loss/val") == [wanted]
-        assert store.get_run(run.run_id).metrics == {"loss/val": wanted}
-
-    def test_nan_is_a_value(self, store: TrackingStore, run: Run) -> None:
-        store.log_batch(RunBatch(run_id=run.run_id, metrics=(point("loss", math.nan, 1), point("loss", 0.0, 1))))
-        values = [metric.value for metric in store.metric_history(run.run_id, "loss")]
-        assert sorted(map(str, values)) == ["0.0", "nan"]
-        store.log_batch(RunBatch(run_id=run.run_id, metrics=(point("loss", math.nan, 2),)))
-        assert math.isnan(store.get_run(run.run_id).metrics["loss"].value)
-
-    def test_steps_and_times_have_64_bits(self, store: TrackingStore, run: Run) -> None:
-        points = [Metric("m", 1.0, time, step) for step in (-(2**63), -1, 2**63 - 1) for time in (-(2**63), 2**63 - 1)]
-        store.log_batch(RunBatch(run_id=run.run_id, metrics=tuple(reversed(points))))
-        assert store.metric_history(run.run_id, "m") == points
-
-    def test_a_point_is_stored_once(self, store: TrackingStore, run: Run) -> None:
-        points = (point("m", 1.0, 1), point("m", math.nan, 2))
-        for _ in range(2):
-            store.log_batch(RunBatch(run_id=run.run_id, metrics=points + points))
-        assert len(store.metric_history(run.run_id, "m")) == 2
-
-    def test_points_that_differ_in_time_or_value_are_kept(self, store: TrackingStore, run: Run) -> None:
-        points = (point("m", 1.0, 1, 10), point("m", 1.0, 1, 11), point("m", 2.0, 1, 11), point("m", 1.0, 2, 10))
-        store.log_batch(RunBatch(run_id=run.run_id, metrics=points))
-        assert sorted(store.metric_history(run.run_id, "m"), key=str) == sorted(points, key=str)
-
-    def test_the_last_point_has_the_highest_step_then_time(self, store: TrackingStore, run: Run) -> None:
-        last = point("m", 3.0, 2, 20)
-        points = (point("m", 1.0, 1, 99), last, point("m", 9.0, 2, 10), point("m", 5.0, -1, 100))
-        for order in (points, points[::-1]):
-            for each in order:
-                store.log_batch(RunBatch(run_id=run.run_id, metrics=(each,)))
-            assert store.get_run(run.run_id).metrics == {"m": last}
-        assert store.metric_history(run.run_id, "m") == [points[3], points[0], points[2], last]
-
-    def test_a_metric_that_was_not_logged_has_no_points(self, store: TrackingStore, run: Run) -> None:
-        assert store.metric_history(run.run_id, "nothing") == []
-
-    def test_a_param_is_written_once(self, store: TrackingStore, run: Run) -> None:
-        for _ in range(2):
-            store.log_batch(RunBatch(run_id=run.run_id, params={"depth": "3"}))
-        with pytest.raises(InvalidInput, match=r"depth.*'3'.*'4'"):
-            store.log_batch(RunBatch(run_id=run.run_id, params={"depth": "4"}))
-        assert store.get_run(run.run_id).params == {"depth": "3"}
-
-    def test_a_tag_is_overwritten(self, store: TrackingStore, run: Run) -> None:
-        for value in ("first", "second"):
-            store.log_batch(RunBatch(run_id=run.run_id, tags={"note": value, value: "set"}))
-        assert store.get_run(run.run_id).tags == {"note": "second", "first": "set", "second": "set"}
-
-    @pytest.mark.parametrize(
-        "bad",
-        [
-            {"params": {"new": "1", "depth": "4"}},
-            {"params": {"new": "x" * 6001}},
-            {"params": {"/absolute": "1"}},
-            {"tags": {"new": "1", "a/../b": "2"}},
-            {"tags": {"new": "a\0b"}},
-            {"tags": {"new": 3}},
-            {"metrics": (point("m", 1.0), point("", 1.0))},
-            {"metrics": (point("m", 1.0), Metric("n", True, 0))},
-            {"metrics": (point("m", 1.0), Metric("n", "high", 0))},  # type: ignore[arg-type]
-            {"metrics": (point("m", 1.0), Metric("n", 10**400, 0))},
-            {"metrics": (point("m", 1.0), Metric("n", 1.0, 2**63))},
-            {"metrics": (point("m", 1.0), Metric("n", 1.0, 0, 1.5))},  # type: ignore[arg-type]
-        ],
-    )
-    def test_a_batch_is_written_whole_or_not_at_all(
-        self, store: TrackingStore, experiment: Experiment, bad: dict[str, object]
-    ) -> None:
-        before = store.create_run(run_of(experiment.experiment_id, params={"depth": "3"}))
-        good = {"metrics": (point("ok", 1.0),), "params": {"ok": "1"}, "tags": {"ok": "1"}}
-        with pytest.raises(InvalidInput):
-            store.log_batch(RunBatch(run_id=before.run_id, **(good | bad)))  # type: ignore[arg-type]
-        assert store.get_run(before.run_id) == before
-
-    def test_the_longest_values_are_kept_whole(self, store: TrackingStore, run: Run) -> None:
-        batch = RunBatch(run_id=run.run_id, params={"k" * 250: "ä" * 6000}, tags={"t" * 250: "\N{SEEDLING}" * 8000})
-        store.log_batch(batch)
-        found = store.get_run(run.run_id)
-        assert (found.params, found.tags) == (batch.params, batch.tags)
-
-    def test_what_many_threads_write_is_all_there(self, store: TrackingStore, run: Run) -> None:
-        def write(thread: int) -> None:
-            for step in range(10):
-                metrics = (point("shared", float(thread), step), point(f"own/{thread}", 1.0, step))
-                store.log_batch(RunBatch(run_id=run.run_id, metrics=metrics, params={f"{thread}.{step}": "x"}))
-
-        assert refused(at_once(write, 8)) == []
-        assert len(store.metric_history(run.run_id, "shared")) == 80
-        found = store.get_run(run.run_id)
-        assert (len(found.metrics), len(found.params)) == (9, 80)
-
-
-class _InputAndModelRules(_Stored):
+class _InputAndModelRules(Stored):
     def test_a_dataset_reads_back_equal(self, store: TrackingStore, run: Run) -> None:
         given = dataset_input("Größe", schema='{"a": "double"}', profile='{"rows": 3}')
         store.log_inputs(run.run_id, [given])
@@ -340,5 +222,5 @@ class _InputAndModelRules(_Stored):
             store.get_model(unknown)
 
 
-class TrackingStoreContract(_ExperimentRules, _RunRules, _BatchRules, _InputAndModelRules):
+class TrackingStoreContract(_ExperimentRules, _RunRules, BatchRules, _InputAndModelRules):
     """Every rule for tracking stores; subclass it and give it a fixture ``store``."""

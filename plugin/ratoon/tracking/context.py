@@ -38,7 +38,8 @@ def surroundings(user: str) -> dict[str, str]:
         "ratoon.python": platform.python_version(),
         "ratoon.host": socket.gethostname(),
     }
-    return tags | git_state(Path.cwd())
+    # An argument or a path that is no text holds surrogates, which no store takes.
+    return {key: value.encode(errors="replace").decode() for key, value in (tags | git_state(Path.cwd())).items()}
 
 
 def git_state(folder: Path) -> dict[str, str]:

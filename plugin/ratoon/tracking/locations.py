@@ -52,8 +52,8 @@ def parse_model_uri(uri: str) -> ModelUri:
     scheme, _, rest = uri.partition(":/")
     rest = rest.lstrip("/")
     if scheme == "runs":
-        run_id, _, name = rest.partition("/")
-        if run_id and name:
+        run_id, _, name = rest.strip("/").partition("/")
+        if name.strip("/"):
             return ModelUri(run_id=run_id, run_model=name.strip("/"))
     elif scheme == "models" and rest:
         found = _registered(rest)

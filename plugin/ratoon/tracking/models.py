@@ -194,7 +194,9 @@ def _version(client: Client, uri: ModelUri) -> ModelVersion:
     assert uri.name is not None  # the caller looked
     if uri.alias is not None:
         return client.registry.version_by_alias(uri.name, uri.alias)
-    number = uri.version or client.registry.get_registered_model(uri.name).latest_version
+    number = uri.version
+    if number is None:
+        number = client.registry.get_registered_model(uri.name).latest_version
     return client.registry.get_version(uri.name, number)
 
 

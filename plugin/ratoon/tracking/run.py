@@ -120,7 +120,11 @@ class ActiveRun:
 
     def log_text(self, text: str, artifact_file: str) -> None:
         """Keep a text as a file, in UTF-8."""
-        self._store(io.BytesIO(text.encode()), artifact_file)
+        try:
+            content = text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"text '{artifact_file}' holds a lone surrogate; remove it, or log a file") from error
+        self._store(io.BytesIO(content), artifact_file)
 
     def log_dict(self, value: Mapping[str, Any] | list[Any], artifact_file: str) -> None:
         """Keep a value as a JSON file, or as YAML if the name ends so."""
@@ -149,9 +153,11 @@ class ActiveRun:
 
     def end(self, status: RunStatus = RunStatus.FINISHED) -> None:
         """Make everything durable and close the run."""
-        self.flush()
-        self.info = self.client.tracking.update_run(self.run_id, status=status, end_time=now_ms())
-        notify(self.client.manager, "run_finished", run=self.info)
+        try:
+            self.flush()
+        finally:  # a value that the store refused must not leave the run open for ever
+            self.info = self.client.tracking.update_run(self.run_id, status=status, end_time=now_ms())
+            notify(self.client.manager, "run_finished", run=self.info)
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections import deque
@@ -17,7 +18,7 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from ratoon.entities import Metric, RunBatch
-from ratoon.errors import InvalidInput, RatoonError
+from ratoon.errors import InvalidInput, RatoonError, StoreError
 from ratoon.stores.protocol import TrackingStore
 
 # So many entries may wait before the caller waits, too: an upper limit for memory, not a batch size.
@@ -59,6 +60,11 @@ class _Pending(Struct):
             self.params.setdefault(entry.key, entry.value)
         else:
             self.tags[entry.key] = entry.value
+
+    def add_all(self, batch: RunBatch) -> None:
+        self.metrics.extend(batch.metrics)
+        self.params.update(batch.params)
+        self.tags.update(batch.tags)
 
 
 class Writer:
@@ -111,6 +117,7 @@ class Writer:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="ratoon-writer", daemon=True)
                 self._thread.start()
+                _flush_in_workers()
         self._work.set()
 
     def _run(self) -> None:
@@ -144,6 +151,8 @@ class Writer:
         batch = RunBatch(run_id=run_id, metrics=tuple(pending.metrics), params=pending.params, tags=pending.tags)
         try:
             self._store.log_batch(batch)
+            if isinstance(self._errors.get(run_id), StoreError):
+                del self._errors[run_id]  # what could not be written then is written now
         except InvalidInput as error:
             self._write_apart(batch, error)
         except RatoonError as error:
@@ -163,8 +172,11 @@ class Writer:
         for part in parts:
             try:
                 self._store.log_batch(part)
-            except RatoonError as refused:
+            except InvalidInput as refused:
                 self._errors[batch.run_id] = refused
+            except RatoonError as failed:
+                self._errors[batch.run_id] = failed
+                self._kept.setdefault(batch.run_id, _Pending()).add_all(part)
 
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
@@ -179,9 +191,18 @@ def _after_fork() -> None:
 @atexit.register
 def _flush_all() -> None:
     for writer in list(_writers):
-        writer.drain()
+        # One that never wrote has nothing to write, and from Python 3.12 on no thread can be started so late.
+        if writer._thread is not None:
+            writer.drain()
         for run_id, error in writer._errors.items():
             logger.error("run %s: the last values could not be written: %s", run_id, error)
+
+
+def _flush_in_workers() -> None:
+    """A worker of multiprocessing ends without its atexit functions, but not without its finalizers."""
+    process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _flush_all, exitpriority=100)
 
 
 if hasattr(os, "register_at_fork"):

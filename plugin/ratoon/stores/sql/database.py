@@ -77,7 +77,7 @@ class Database:
             ) from error
         except (UnicodeEncodeError, OverflowError) as error:
             raise InvalidInput(
-                f"database '{self.uri}' cannot hold a value ({error}); leave out lone surrogates and integers beyond 64 bits"
+                f"database '{self.uri}' cannot hold a value ({error}); leave out surrogates and numbers beyond 64 bits"
             ) from error
 
     def _prepare(self) -> None:
