@@ -43,7 +43,7 @@ def main() -> None:
         run("ratoon", "models", "register", trained, "--name", "wine", "--model", "classifier")
 
     say("5. Promote through the gate", "The first champion must only be good enough.")
-    gate = ("--metric", "accuracy", "--minimum", "0.5")
+    gate = ("--metric", "evaluation.accuracy", "--minimum", "0.5")
     run("ratoon", "promote", "wine", "1", *gate)
     print("The better one takes over, for it is not worse than the champion.")
     run("ratoon", "promote", "wine", "2", *gate)

@@ -16,7 +16,7 @@ from ratoon_kedro.config import Config, load_config
 from ratoon_kedro.context import Project, RunContext, put_context
 from ratoon_kedro.graph import FAILED_NODE, describe_pipeline
 from ratoon_kedro.nodes import guard, node_at_fault
-from ratoon_kedro.outputs import model_name, settle_shared_keys
+from ratoon_kedro.outputs import model_name
 from ratoon_kedro.params import Redactor, without_userinfo
 from ratoon_kedro.state import Owned, Tracked, keep, let_go, owned_runs
 
@@ -93,8 +93,6 @@ def end_open_runs() -> None:
 
 
 def _complete(tracked: Tracked, owned: Owned, stored: Run, status: RunStatus) -> None:
-    with guard("settle the names of metrics", tracked.context):
-        tracked.run.log_metrics(settle_shared_keys(stored, owned.pipeline))
     with guard("write the pipeline's graph", tracked.context):
         graph = describe_pipeline(owned.pipeline, stored, owned.since, complete=status is RunStatus.FINISHED)
         tracked.run.log_dict(graph, "kedro/pipeline.json")

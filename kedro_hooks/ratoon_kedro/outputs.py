@@ -1,37 +1,22 @@
 """What nodes return, as metrics and models.
 
-A number is the metric ``<dataset>``. A flat dict of numbers is one metric a key, under the bare key: ``accuracy``.
-Where two datasets of a run have the same key, each gets ``<dataset>.<key>`` when the run ends, and the bare key keeps
-the value of the dataset that comes first in the pipeline. That does not depend on which node happened to be faster, so
-every runner records the same.
+A number is the metric ``<dataset>``, a flat dict of numbers is one metric a key: ``<dataset>.<key>``. The name of the
+dataset is always part of it, so that a metric keeps its name and its meaning when another node begins to return one.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections import defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from ratoon_kedro.lineage import base_name
 from ratoon_kedro.params import is_param, safe_key
 
 if TYPE_CHECKING:
-    from ratoon.entities import Run
     from ratoon_kedro.state import Tracked
 
-# Tag `kedro.metrics.<dataset>`: the metrics that came from it; how processes tell each other.
-OWNER = "kedro.metrics."
-LONGEST_TAG = 8000
-
 _NOT_IN_MODEL_NAMES = re.compile(r"[/:@%#?]")
-
-
-class _Owned(NamedTuple):
-    rank: int
-    dataset: str
-    value: float
 
 
 def record_output(tracked: Tracked, name: str, value: object, beside: Mapping[str, object]) -> None:
@@ -50,7 +35,8 @@ def record_output(tracked: Tracked, name: str, value: object, beside: Mapping[st
     if description is None:
         return
     if description.metrics:
-        _log_metrics(tracked, safe_key(dataset), description.metrics)
+        named = {f"{dataset}.{key}" if key else dataset: value for key, value in description.metrics.items()}
+        tracked.run.log_metrics({safe_key(name): value for name, value in named.items()})
     if description.model is not None:
         with tracked.saving_model:
             _log_model(tracked, dataset, description.model, beside)
@@ -61,37 +47,6 @@ def model_name(dataset: str) -> str:
     return _NOT_IN_MODEL_NAMES.sub("_", base_name(dataset))
 
 
-def settle_shared_keys(run: Run, pipeline: Any) -> dict[str, float]:
-    """The metrics that must be logged at the end, because several datasets of the run have the same key."""
-    ranks = {
-        safe_key(base_name(name)): rank
-        for rank, name in reversed(list(enumerate(name for node in pipeline.nodes for name in node.outputs)))
-    }
-    owners: defaultdict[str, list[_Owned]] = defaultdict(list)
-    for tag, text in run.tags.items():
-        dataset = tag.removeprefix(OWNER)
-        if tag.startswith(OWNER) and dataset in ranks:
-            for key, value in json.loads(text).items():
-                # A number bears its dataset's own name and goes before any dict that has such a key.
-                owners[key].append(_Owned(-1 if key == dataset else ranks[dataset], dataset, value))
-    settled: dict[str, float] = {}
-    for key, owned in owners.items():
-        if len(owned) > 1:
-            settled[key] = min(owned).value
-            settled |= {_qualified(each.dataset, key): each.value for each in owned if each.dataset != key}
-    return settled
-
-
-def _log_metrics(tracked: Tracked, dataset: str, metrics: Mapping[str, float]) -> None:
-    values = {safe_key(key) if key else dataset: float(value) for key, value in metrics.items()}
-    claim = json.dumps(values)
-    if len(claim) > LONGEST_TAG:  # a table of numbers, not a summary: its keys are its own
-        values = {_qualified(dataset, key): value for key, value in values.items()}
-    else:
-        tracked.run.set_tag(safe_key(OWNER + dataset), claim)
-    tracked.run.log_metrics(values)
-
-
 def _log_model(tracked: Tracked, dataset: str, model: object, beside: Mapping[str, object]) -> None:
     from ratoon.models.flavors import flavor_of
 
@@ -99,7 +54,3 @@ def _log_model(tracked: Tracked, dataset: str, model: object, beside: Mapping[st
     candidates = [value for key, value in beside.items() if not is_param(key) and value is not model]
     example = flavor.example_from(model, candidates)
     tracked.run.log_model(model, model_name(dataset), flavor=name, input_example=example)
-
-
-def _qualified(dataset: str, key: str) -> str:
-    return safe_key(f"{dataset}.{key}")

@@ -38,7 +38,7 @@ def test_the_example_goes_through(loop):
 def test_training_returns_what_the_run_recorded(loop):
     trained = values(loop["first"])["train"]
     assert trained["status"] == "FINISHED"
-    assert 0.8 < trained["metrics"]["accuracy"] <= 1
+    assert 0.8 < trained["metrics"]["evaluation.accuracy"] <= 1
     assert list(trained["models"]) == ["classifier"]
     assert trained["model_versions"] == []
 

@@ -1,15 +1,13 @@
-"""How metrics of several datasets share their names, and what the graph says of nodes that did not run."""
+"""How models are named, and what the graph says of nodes that did not run."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 from kedro.pipeline import Pipeline, node
 
 from ratoon.entities import Metric, Run, RunStatus
 from ratoon_kedro.graph import describe_pipeline, seconds_key
-from ratoon_kedro.outputs import model_name, settle_shared_keys
+from ratoon_kedro.outputs import model_name
 
 
 def work(*values: object) -> object:
@@ -37,31 +35,6 @@ def a_run(metrics: dict[str, Metric] | None = None, **tags: str) -> Run:
         metrics=metrics or {},
         tags={key.replace("__", "."): value for key, value in tags.items()},
     )
-
-
-def owner(**values: float) -> str:
-    return json.dumps(values)
-
-
-def test_keys_that_nobody_shares_need_nothing() -> None:
-    run = a_run(kedro__metrics__train=owner(loss=1), kedro__metrics__test=owner(accuracy=2))
-    assert settle_shared_keys(run, PIPELINE) == {}
-
-
-def test_shared_keys_are_qualified_for_all_and_the_first_in_the_pipeline_keeps_the_bare_one() -> None:
-    run = a_run(kedro__metrics__test=owner(accuracy=0.5, f1=0.4), kedro__metrics__train=owner(accuracy=0.9))
-    expected = {"accuracy": 0.9, "train.accuracy": 0.9, "test.accuracy": 0.5}
-    assert settle_shared_keys(run, PIPELINE) == expected
-
-
-def test_a_number_goes_before_a_dict_that_has_its_name_as_a_key() -> None:
-    run = a_run(kedro__metrics__test=owner(test=0.5), kedro__metrics__train=owner(test=0.9))
-    assert settle_shared_keys(run, PIPELINE) == {"test": 0.5, "train.test": 0.9}
-
-
-def test_what_another_pipeline_left_in_a_resumed_run_is_not_touched() -> None:
-    run = a_run(kedro__metrics__other=owner(accuracy=0.5), kedro__metrics__train=owner(accuracy=0.9))
-    assert settle_shared_keys(run, PIPELINE) == {}
 
 
 @pytest.mark.parametrize(("dataset", "name"), [("model", "model"), ("fr.model", "fr.model"), ("m@pickle", "m")])

@@ -59,10 +59,10 @@ def test_parameters_are_those_that_the_nodes_received(recorded: Recorded) -> Non
 
 
 def test_metrics_are_those_that_the_node_returned(recorded: Recorded) -> None:
-    (report,) = (recorded.project.path / "data" / "08_reporting" / "metrics.json").glob("*/metrics.json")
+    (report,) = (recorded.project.path / "data" / "08_reporting" / "evaluation.json").glob("*/evaluation.json")
     logged = {key: metric.value for key, metric in recorded.run.metrics.items() if "/" not in key}
-    assert logged == json.loads(report.read_text())
-    assert set(logged) == {"accuracy", "f1_macro", "log_loss"}
+    assert logged == {f"evaluation.{key}": value for key, value in json.loads(report.read_text()).items()}
+    assert set(logged) == {"evaluation.accuracy", "evaluation.f1_macro", "evaluation.log_loss"}
 
 
 def test_every_nodes_time_is_a_metric(recorded: Recorded) -> None:
@@ -80,7 +80,7 @@ def test_the_model_loads_and_predicts_what_its_metrics_promise(recorded: Recorde
     features, grower = wines.drop(columns="target"), wines["target"]
     _, test_x, _, test_y = train_test_split(features, grower, test_size=0.3, random_state=7, stratify=grower)
     model = load_model(f"runs:/{recorded.run.run_id}/classifier", client=recorded.project.client())
-    assert accuracy_score(test_y, model.predict(test_x)) == recorded.run.metrics["accuracy"].value
+    assert accuracy_score(test_y, model.predict(test_x)) == recorded.run.metrics["evaluation.accuracy"].value
     assert list(model.native.feature_names_in_) == list(features.columns)
 
 
@@ -92,8 +92,8 @@ def test_the_model_has_a_signature_from_what_its_node_handled(recorded: Recorded
 
 def test_datasets_are_recorded_with_role_place_and_shape(recorded: Recorded) -> None:
     datasets = {(each.dataset.name, each.tags["mlflow.data.context"]): each.dataset for each in recorded.run.inputs}
-    assert set(datasets) == {("wines", "input"), ("metrics", "output")}
-    wines, metrics = datasets["wines", "input"], datasets["metrics", "output"]
+    assert set(datasets) == {("wines", "input"), ("evaluation", "output")}
+    wines, evaluation = datasets["wines", "input"], datasets["evaluation", "output"]
     path = recorded.project.path / "data" / "01_raw" / "wines.csv"
     assert json.loads(wines.source) == {"type": "wine.datasets.CSVTable", "path": str(path)}
     assert json.loads(wines.profile or "") == {"num_rows": 178, "num_columns": 14}
@@ -101,10 +101,10 @@ def test_datasets_are_recorded_with_role_place_and_shape(recorded: Recorded) -> 
     assert columns[0] == {"name": "alcohol", "type": "double"}
     assert columns[-1] == {"name": "target", "type": "long"}
     version = recorded.run.tags["kedro.run_id"]
-    source = json.loads(metrics.source)
+    source = json.loads(evaluation.source)
     assert source["version"] == version
     assert Path(source["path"]).is_file()
-    assert len(wines.digest) == len(metrics.digest) == 32
+    assert len(wines.digest) == len(evaluation.digest) == 32
 
 
 def test_tags_tell_how_it_was_run(recorded: Recorded) -> None:

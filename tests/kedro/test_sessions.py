@@ -59,7 +59,7 @@ def test_runs_at_once_do_not_mix(project: WineProject) -> None:
         assert run.params["seed"] == str(seed)
         assert {key: each.value for key, each in run.metrics.items() if "/" not in key} == {
             "number": seed + 1,
-            "half": (seed + 1) / 2,
+            "scores.half": (seed + 1) / 2,
             "doubled": seed + 1,
         }
         graph = json.loads(project.read_artifact(run, "kedro/pipeline.json"))

@@ -58,7 +58,7 @@ with DAG(
         task_id="promote",
         model_name="wine",
         version=register.output["version"],
-        metric="accuracy",
+        metric="evaluation.accuracy",
         minimum=0.8,
         tolerance=0.01,
         reason="{{ dag.dag_id }}, {{ run_id }}",

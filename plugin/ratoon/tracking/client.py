@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import re
+import threading
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -38,29 +38,36 @@ class Client:
     ) -> None:
         self.settings = settings or load_settings(**given)
         self.manager = manager or default_manager()
+        self._stores: dict[str, Any] = {}
+        self._writer: Writer | None = None
+        self._lock = threading.Lock()
 
-    @functools.cached_property
+    @property
     def tracking(self) -> TrackingStore:
         """The store of runs."""
-        store: TrackingStore = self._open("open_tracking_store", "tracking URI", self.settings.tracking_uri)
+        store: TrackingStore = self._once("open_tracking_store", "tracking URI", self.settings.tracking_uri)
         return store
 
-    @functools.cached_property
+    @property
     def registry(self) -> Registry:
         """The store of registered models."""
-        store: Registry = self._open("open_registry", "registry URI", self.settings.registry_uri)
+        store: Registry = self._once("open_registry", "registry URI", self.settings.registry_uri)
         return store
 
-    @functools.cached_property
+    @property
     def artifacts(self) -> ArtifactStore:
         """The store of files."""
-        store: ArtifactStore = self._open("open_artifact_store", "artifact root", self.settings.artifact_root)
+        store: ArtifactStore = self._once("open_artifact_store", "artifact root", self.settings.artifact_root)
         return store
 
-    @functools.cached_property
+    @property
     def writer(self) -> Writer:
         """The thread that writes what runs log."""
-        return Writer(self.tracking)
+        if self._writer is None:
+            store = self.tracking
+            with self._lock:
+                self._writer = self._writer or Writer(store)
+        return self._writer
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of a name, created if there is none."""
@@ -112,8 +119,8 @@ class Client:
 
     def close(self) -> None:
         """Make durable what waits to be written."""
-        if "writer" in self.__dict__:
-            self.writer.drain()
+        if self._writer is not None:
+            self._writer.drain()
 
     def _create(self, experiment: str | None, run_name: str | None, run_id: str | None, tags: Mapping[str, str]) -> Run:
         home = self.experiment(experiment or self.settings.experiment)
@@ -140,6 +147,14 @@ class Client:
         resumed.set_tags(tags)
         resumed.flush()
         return self.tracking.get_run(run_id)
+
+    def _once(self, hook: str, what: str, uri: str) -> Any:
+        """Open a store when it is first needed, whichever thread that is."""
+        if hook not in self._stores:
+            with self._lock:
+                if hook not in self._stores:
+                    self._stores[hook] = self._open(hook, what, uri)
+        return self._stores[hook]
 
     def _open(self, hook: str, what: str, uri: str) -> Any:
         store = getattr(self.manager.hook, hook)(uri=uri)

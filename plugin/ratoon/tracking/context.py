@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import platform
+import re
 import secrets
 import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _ADJECTIVES = (
@@ -23,6 +24,10 @@ _PLANTS = (
 ).split()
 
 
+# Names of options whose values nobody should read in a run.
+_SECRET = re.compile(r"passw|secret|token|credential|api[-_]?key|access[-_]?key", re.IGNORECASE)
+
+
 def random_name() -> str:
     """A name that a person can say, for a run that was given none."""
     return f"{secrets.choice(_ADJECTIVES)}-{secrets.choice(_PLANTS)}-{secrets.randbelow(1000)}"
@@ -34,12 +39,22 @@ def surroundings(user: str) -> dict[str, str]:
         "mlflow.user": user,
         "mlflow.source.name": sys.argv[0] or "<interactive>",
         "mlflow.source.type": "LOCAL",
-        "ratoon.command": shlex.join(sys.argv)[:8000],
+        "ratoon.command": shlex.join(_without_secrets(sys.argv))[:8000],
         "ratoon.python": platform.python_version(),
         "ratoon.host": socket.gethostname(),
     }
     # An argument or a path that is no text holds surrogates, which no store takes.
     return {key: value.encode(errors="replace").decode() for key, value in (tags | git_state(Path.cwd())).items()}
+
+
+def _without_secrets(arguments: Sequence[str]) -> Iterator[str]:
+    """A command line that may be shown: what follows a name such as ``--password`` or ``token=`` is left out."""
+    hide = False
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        secret = bool(_SECRET.search(name))
+        yield "…" if hide else f"{name}=…" if secret and equals else argument
+        hide = secret and not equals and argument.startswith("-")
 
 
 def git_state(folder: Path) -> dict[str, str]:

@@ -57,13 +57,13 @@ with DAG("a_worse_model", schedule=None, default_args={"on_failure_callback": he
         task_id="register", run_id=train.output["run_id"], model_name="wine", artifact="classifier"
     )
     gate: dict[str, Any] = {"model_name": "wine", "version": "{{ ti.xcom_pull('register')['version'] }}"}
-    refused = PromoteOperator(task_id="refused", metric="accuracy", retries=3, **gate)
-    skipped = PromoteOperator(task_id="skipped", metric="accuracy", on_refusal="skip", **gate)
+    refused = PromoteOperator(task_id="refused", metric="evaluation.accuracy", retries=3, **gate)
+    skipped = PromoteOperator(task_id="skipped", metric="evaluation.accuracy", on_refusal="skip", **gate)
     no_way_back = RollbackOperator(task_id="no_way_back", model_name="wine", trigger_rule=TriggerRule.ALL_DONE)
     lenient = PromoteOperator(
-        task_id="lenient", metric="accuracy", tolerance=1.0, trigger_rule=TriggerRule.ALL_DONE, **gate
+        task_id="lenient", metric="evaluation.accuracy", tolerance=1.0, trigger_rule=TriggerRule.ALL_DONE, **gate
     )
-    again = PromoteOperator(task_id="again", metric="accuracy", **gate)
+    again = PromoteOperator(task_id="again", metric="evaluation.accuracy", **gate)
     back = RollbackOperator(task_id="back", model_name="wine", reason="it was worse")
     undeploy = UndeployOperator(task_id="undeploy", deployment="wine", trigger_rule=TriggerRule.ALL_DONE)
     register >> [refused, skipped] >> no_way_back >> lenient >> again >> back >> undeploy

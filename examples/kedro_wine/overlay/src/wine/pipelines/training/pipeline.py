@@ -20,7 +20,7 @@ def create_pipeline(**_: object) -> Pipeline:
             node(
                 evaluate,
                 inputs=["classifier", "test_wines", "test_growers"],
-                outputs="metrics",
+                outputs="evaluation",
                 name="evaluate",
             ),
         ]
