@@ -119,6 +119,14 @@ def test_two_open_runs_are_ambiguous_in_a_thread_that_started_none(place: Path) 
     assert set(stored(outer).metrics) == {"m"}
 
 
+def test_a_run_that_another_thread_ended_is_active_nowhere(place: Path) -> None:
+    with ratoon.start_run() as run:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(ratoon.end_run, RunStatus.KILLED).result()
+        assert ratoon.active_run() is None
+    assert stored(run).status == RunStatus.KILLED
+
+
 def test_each_thread_has_its_own_run(place: Path) -> None:
     together = threading.Barrier(4)
 

@@ -61,9 +61,10 @@ def test_a_child_of_a_fork_writes_its_values_and_not_its_parents(
     run_python: RunPython, uri: str, store: SqlTrackingStore, run: Run
 ) -> None:
     script = """
-    for step in range(300): run.log_metric('parent', 1.0, step)
+    for step in range(3000): run.log_metric('parent', 1.0, step)
     child = os.fork()
     if child == 0:
+        assert not client.writer._queue
         for step in range(300): run.log_metric('child', 1.0, step)
         run.flush()
         os._exit(0)
@@ -71,8 +72,8 @@ def test_a_child_of_a_fork_writes_its_values_and_not_its_parents(
     run.flush()
     """
     run_python(BEGIN + script, uri, run.run_id)
-    for key in ("parent", "child"):
-        assert [metric.step for metric in store.metric_history(run.run_id, key)] == list(range(300))
+    for key, count in (("parent", 3000), ("child", 300)):
+        assert [metric.step for metric in store.metric_history(run.run_id, key)] == list(range(count))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

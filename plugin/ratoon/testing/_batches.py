@@ -73,6 +73,15 @@ class BatchRules(Stored):
             assert store.get_run(run.run_id).metrics == {"m": last}
         assert store.metric_history(run.run_id, "m") == [points[3], points[0], points[2], last]
 
+    def test_the_last_point_of_a_batch_is_found_in_whatever_order_it_comes(
+        self, store: TrackingStore, run: Run
+    ) -> None:
+        points = (point("m", 9.0, 2, 10), point("m", 3.0, 2, 20), point("m", 1.0, 1, 99))
+        for key, order in (("forwards", points), ("backwards", points[::-1])):
+            metrics = tuple(Metric(key, each.value, each.timestamp, each.step) for each in order)
+            store.log_batch(RunBatch(run_id=run.run_id, metrics=metrics))
+            assert store.get_run(run.run_id).metrics[key] == point(key, 3.0, 2, 20)
+
     def test_a_metric_that_was_not_logged_has_no_points(self, store: TrackingStore, run: Run) -> None:
         assert store.metric_history(run.run_id, "nothing") == []
 

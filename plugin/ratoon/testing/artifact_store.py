@@ -184,6 +184,12 @@ class _FolderRules(_Files):
         assert content_of(store, "model/data") == b"below"
         assert sorted(found.is_dir for found in store.list() if found.path == "model") == [False, True]
 
+    def test_no_folder_is_in_the_way_of_a_file(self, store: ArtifactStore) -> None:
+        paths = ("model", "model.ref/data", "model.ref", "model.ref.ref/data")
+        for path in paths:
+            store.write(path, io.BytesIO(path.encode()))
+        assert [content_of(store, path) for path in paths] == [path.encode() for path in paths]
+
     def test_a_deleted_file_is_gone_and_its_neighbours_are_not(self, store: ArtifactStore) -> None:
         for path in ("a/x", "a/xy", "a/x.txt"):
             store.write(path, io.BytesIO(b"1"))

@@ -26,6 +26,7 @@ def walk(listing: List, limit: int, between: Callable[[], object] = lambda: None
         if page.next_token is None:
             return items
         assert len(page.items) == limit, "a page that is not the last one is full"
+        assert page.next_token != token, "a page ends behind the one before it"
         token = page.next_token
         between()
 
