@@ -176,3 +176,8 @@ def test_a_file_uri_that_names_more_than_a_folder_is_refused(uri: str) -> None:
 def test_paths_are_joined_without_empty_parts() -> None:
     assert join("", "a/", "/b", "", "c") == "a/b/c"
     assert join() == join("", "/") == ""
+
+
+@pytest.mark.parametrize("uri", ["memory:artifacts", "s3://bucket/models", "abfs:container"])
+def test_a_root_with_a_scheme_is_left_to_the_plugin_that_knows_it(uri: str) -> None:
+    assert open_artifact_store(uri) is None

@@ -225,6 +225,15 @@ def test_rollback_gives_back_an_alias_that_was_taken_away(client: Client) -> Non
     assert rollback(client, "wine").to_version == 1
 
 
+def test_rollback_passes_over_a_time_in_which_nobody_held_the_alias(client: Client) -> None:
+    register(client, 0.8, 0.9)
+    for version in (1, None, 2):
+        set_alias(client, "wine", "champion", version)
+    assert rollback(client, "wine").to_version == 1
+    with pytest.raises(NotFound, match="has no earlier holder"):
+        rollback(client, "wine")
+
+
 def test_observers_hear_of_moves_and_of_nothing_else(make_client: MakeClient) -> None:
     heard: list[AliasMove] = []
 

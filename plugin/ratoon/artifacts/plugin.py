@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from ratoon.artifacts.protocol import ArtifactStore
 
 
+# Two letters at least: one is a drive.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
 @hookimpl
 def open_artifact_store(uri: str) -> ArtifactStore | None:
     """Open a folder, made when something is first written to it."""
@@ -21,7 +26,7 @@ def open_artifact_store(uri: str) -> ArtifactStore | None:
         if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
             raise InvalidInput(f"artifact root '{uri}' names a host, a query or a fragment; give file:///folder")
         uri = unquote(parts.path)
-    elif "://" in uri:
+    elif _SCHEME.match(uri):
         return None
     from ratoon.artifacts.local import LocalArtifactStore
 

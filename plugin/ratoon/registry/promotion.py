@@ -92,14 +92,16 @@ def rollback(client: Client, name: str, *, alias: str = CHAMPION, reason: str = 
     held: list[int | None] = [None]
     for move in client.registry.alias_history(name, alias):
         if move.kind == MoveKind.ROLLBACK:
-            held.pop()
+            while held[-1] != move.to_version:
+                held.pop()
         elif move.kind != MoveKind.REFUSED and move.to_version != held[-1]:
             held.append(move.to_version)
-    if len(held) < 3 or held[-2] is None:
+    earlier = [version for version in held[:-1] if version is not None]
+    if not earlier:
         raise NotFound(
             f"alias {alias!r} of model {name!r} has no earlier holder; choose one with 'ratoon promote {name} VERSION'"
         )
-    return _move(client, name, alias, (held[-1], held[-2]), kind=MoveKind.ROLLBACK, reason=reason)
+    return _move(client, name, alias, (held[-1], earlier[-1]), kind=MoveKind.ROLLBACK, reason=reason)
 
 
 def set_alias(client: Client, name: str, alias: str, version: int | None, *, reason: str = "") -> AliasMove:

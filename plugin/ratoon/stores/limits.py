@@ -80,6 +80,11 @@ def check_name(kind: str, name: str) -> str:
     return normalised
 
 
+def normalised(name: str) -> str:
+    """A name as it is stored: two spellings that look the same are one name (Unicode's NFC)."""
+    return unicodedata.normalize("NFC", name) if isinstance(name, str) else name
+
+
 def check_model_name(name: str) -> str:
     """Refuse a name that a ``models:/name@alias`` URI could not hold; returns it normalised."""
     name = check_name("model", name)

@@ -94,6 +94,13 @@ class _NameRules(_Registered):
         check_refusals(store.list_registered_models)
         check_refusals(lambda **options: store.list_versions(wine, **options))
 
+    def test_a_name_is_found_in_another_spelling_of_the_same_characters(self, store: Registry) -> None:
+        composed, decomposed = "caf\u00e9", "cafe\u0301"
+        store.create_registered_model(decomposed)
+        store.create_version(version_of(composed))
+        assert store.get_registered_model(decomposed).latest_version == 1
+        assert store.get_version(decomposed, 1).name == composed
+
 
 class _VersionRules(_Registered):
     def test_a_version_reads_back_equal(self, store: Registry, wine: str) -> None:

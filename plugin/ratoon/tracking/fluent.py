@@ -6,9 +6,11 @@ open in its process, so that a thread pool inside a run needs nothing; where sev
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import functools
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _stack: contextvars.ContextVar[tuple[FluentRun, ...]] = contextvars.ContextVar("ratoon_runs", default=())
 _open: dict[str, FluentRun] = {}
 _chosen: dict[str, str] = {}
+_process = os.getpid()
 
 
 class FluentRun(ActiveRun):
@@ -187,6 +190,16 @@ def _run() -> ActiveRun:
 def _around() -> tuple[FluentRun, ...]:
     """The runs that this context started and nobody, in whatever thread, has ended."""
     return tuple(run for run in _stack.get() if run.run_id in _open)
+
+
+@atexit.register
+def _end_open_runs() -> None:
+    """A script that ends has ended its runs, too; one that died of an exception has failed them."""
+    if os.getpid() != _process:
+        return  # a forked process leaves its parent's runs alone
+    status = RunStatus.FAILED if getattr(sys, "last_value", None) is not None else RunStatus.FINISHED
+    for run in reversed(list(_open.values())):
+        run.end(status)
 
 
 def _choose(key: str, value: str) -> None:

@@ -18,8 +18,11 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from ratoon.entities import Metric, RunBatch
-from ratoon.errors import InvalidInput, RatoonError, StoreError
+from ratoon.errors import InvalidInput, NotFound, RatoonError, StoreError
 from ratoon.stores.protocol import TrackingStore
+
+# An idle thread goes after so many seconds; the next value starts another one.
+IDLE_SECONDS = 1.0
 
 # So many entries may wait before the caller waits, too: an upper limit for memory, not a batch size.
 MOST_WAITING = 100_000
@@ -116,13 +119,17 @@ class Writer:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="ratoon-writer", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError:  # the interpreter is on its way out and starts no thread any more
+                    self._thread = None
+                    self._write_waiting()
+                    return
                 _flush_in_workers()
-        self._work.set()
+            self._work.set()
 
     def _run(self) -> None:
-        while True:
-            self._work.wait()
+        while self._work.wait(IDLE_SECONDS) or not self._retire():
             self._work.clear()
             while self._queue:
                 self._write_waiting()
@@ -131,6 +138,14 @@ class Writer:
             if self._queue:
                 self._busy.set()
                 self._work.set()
+
+    def _retire(self) -> bool:
+        """Give up the thread's place, unless somebody has just brought work."""
+        with self._lock:
+            if self._work.is_set():
+                return False
+            self._thread = None
+            return True
 
     def _write_waiting(self) -> None:
         """Write everything up to now; barriers open when what lay before them is written."""
@@ -155,6 +170,8 @@ class Writer:
                 del self._errors[run_id]  # what could not be written then is written now
         except InvalidInput as error:
             self._write_apart(batch, error)
+        except NotFound as error:  # the run is gone for good: there is nothing to try again
+            self._errors[run_id] = error
         except RatoonError as error:
             self._kept[run_id] = pending
             self._errors[run_id] = error
@@ -191,8 +208,7 @@ def _after_fork() -> None:
 @atexit.register
 def _flush_all() -> None:
     for writer in list(_writers):
-        # One that never wrote has nothing to write, and from Python 3.12 on no thread can be started so late.
-        if writer._thread is not None:
+        if writer._queue or writer._kept or writer._thread is not None:
             writer.drain()
         for run_id, error in writer._errors.items():
             logger.error("run %s: the last values could not be written: %s", run_id, error)

@@ -105,7 +105,12 @@ def values_of(row: Row[Any]) -> dict[str, Any]:
 
 def to_json(value: Any) -> str:
     """A JSON document for a column; unlike msgspec's, it keeps NaN and the infinities."""
-    return json.dumps(msgspec.to_builtins(value), separators=(",", ":"))
+    return json.dumps(msgspec.to_builtins(value, enc_hook=_number), separators=(",", ":"))
+
+
+def _number(value: Any) -> float:
+    """A number of another library, NumPy's for example."""
+    return float(value)
 
 
 def from_json(text: str) -> Any:

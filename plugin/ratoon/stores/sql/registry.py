@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from ratoon.clock import now_ms
 from ratoon.entities import AliasMove, ModelVersion, MoveKind, Page, RegisteredModel
 from ratoon.errors import AlreadyExists, Conflict, NotFound
-from ratoon.stores.limits import MAX_TAG, check_alias, check_key, check_model_name, check_text
+from ratoon.stores.limits import MAX_TAG, check_alias, check_key, check_model_name, check_text, normalised
 from ratoon.stores.sql import tables
 from ratoon.stores.sql.database import Database
 from ratoon.stores.sql.paging import check_limit, decode_token, page_of
@@ -44,6 +44,7 @@ class SqlRegistry:
 
     def get_registered_model(self, name: str) -> RegisteredModel:
         """Read a name with its aliases; NotFound if there is none."""
+        name = normalised(name)
         with self._database.reading() as connection:
             return _registered(connection, name)
 
@@ -62,6 +63,7 @@ class SqlRegistry:
     def create_version(self, version: ModelVersion) -> ModelVersion:
         """Store a version under the next free number; its ``version`` and times are ignored."""
         _check_tags(version.tags)
+        version = msgspec.structs.replace(version, name=normalised(version.name))
         now = now_ms()
         parent = tables.registered_models
         # The row is locked by its own update: concurrent calls wait for each other and get consecutive numbers.
@@ -84,11 +86,13 @@ class SqlRegistry:
 
     def get_version(self, name: str, version: int) -> ModelVersion:
         """Read a version; NotFound if there is none."""
+        name = normalised(name)
         with self._database.reading() as connection:
             return _version(connection, name, version)
 
     def version_by_alias(self, name: str, alias: str) -> ModelVersion:
         """Read the version that holds an alias; NotFound if nobody does, naming those who hold others."""
+        name = normalised(name)
         with self._database.reading() as connection:
             held = _registered(connection, name).aliases
             if alias not in held:
@@ -101,6 +105,7 @@ class SqlRegistry:
 
     def list_versions(self, name: str, *, limit: int = 100, page_token: str | None = None) -> Page[ModelVersion]:
         """The versions of a name, newest first."""
+        name = normalised(name)
         check_limit(limit)
         columns = tables.model_versions.c
         query = select(columns.version).where(columns.name == name).order_by(columns.version.desc()).limit(limit + 1)
@@ -114,6 +119,7 @@ class SqlRegistry:
 
     def set_version_tags(self, name: str, version: int, tags: Mapping[str, str]) -> None:
         """Add or overwrite tags of a version: the only part of it that may change."""
+        name = normalised(name)
         _check_tags(tags)
         with self._database.writing() as connection:
             _version(connection, name, version)
@@ -122,6 +128,7 @@ class SqlRegistry:
     def move_alias(self, move: AliasMove) -> None:
         """Move an alias by compare-and-set and keep the move in its history, in one transaction."""
         check_alias(move.alias)
+        move = msgspec.structs.replace(move, name=normalised(move.name))
         with self._database.writing() as connection:
             holder = _registered(connection, move.name).aliases.get(move.alias)
             if holder != move.from_version:
@@ -138,6 +145,7 @@ class SqlRegistry:
 
     def alias_history(self, name: str, alias: str) -> list[AliasMove]:
         """Every move of an alias, oldest first."""
+        name = normalised(name)
         table = tables.alias_moves
         query = select(table).where(table.c.name == name, table.c.alias == alias).order_by(table.c.move_pk)
         with self._database.reading() as connection:
