@@ -164,6 +164,13 @@ def test_a_refusal_is_one_line_with_the_way_out(cli: Cli, arguments: list[str], 
     assert done.returncode == code
 
 
+def test_the_first_command_in_a_new_place_prints_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ratoon", "models", "show", "nope"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "ratoon: model 'nope' is not registered; list the models with 'ratoon models'\n"
+
+
 def test_a_broken_settings_file_is_named(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "ratoon.toml").write_text("tracking_url = 'sqlite:///x.db'\n")
     command = [sys.executable, "-m", "ratoon", "runs"]

@@ -50,7 +50,9 @@ class CommandLine(click.Group):
 
 def main() -> None:
     """Run the command line with the arguments of this process."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    # Our own news, and only the warnings of everything below.
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("ratoon").setLevel(logging.INFO)
     try:
         provided = collect(default_manager(), "register_commands")
     except RatoonError as error:
