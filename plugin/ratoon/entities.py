@@ -31,6 +31,14 @@ class LifecycleStage(StrEnum):
     DELETED = "deleted"
 
 
+class ViewType(StrEnum):
+    """Which stages of life a search looks at."""
+
+    ACTIVE_ONLY = "ACTIVE_ONLY"
+    DELETED_ONLY = "DELETED_ONLY"
+    ALL = "ALL"
+
+
 class ModelStatus(StrEnum):
     """Whether the files of a model are complete."""
 
@@ -52,12 +60,19 @@ class Experiment(Struct, frozen=True, kw_only=True):
 
 
 class Metric(Struct, frozen=True):
-    """One point of a metric: NaN and the infinities are values like any other."""
+    """One point of a metric: NaN and the infinities are values like any other.
+
+    ``model_id`` and the dataset say what was measured, on what, where that is known.
+    """
 
     key: str
     value: float
     timestamp: int
     step: int = 0
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+    run_id: str | None = None
 
 
 class Dataset(Struct, frozen=True, kw_only=True):
@@ -81,6 +96,13 @@ class DatasetInput(Struct, frozen=True, kw_only=True):
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+class ModelOutput(Struct, frozen=True, kw_only=True):
+    """A model that a run produced, and at which step of the training."""
+
+    model_id: str
+    step: int = 0
+
+
 class Run(Struct, frozen=True, kw_only=True):
     """One execution and everything that was recorded about it.
 
@@ -100,7 +122,8 @@ class Run(Struct, frozen=True, kw_only=True):
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[DatasetInput, ...] = ()
-    models: tuple[str, ...] = ()
+    model_inputs: tuple[str, ...] = ()
+    model_outputs: tuple[ModelOutput, ...] = ()
 
 
 class RunBatch(Struct, frozen=True, kw_only=True):
@@ -136,8 +159,11 @@ class Model(Struct, frozen=True, kw_only=True):
     creation_timestamp: int
     last_updated_timestamp: int
     model_type: str = ""
+    status_message: str = ""
+    lifecycle_stage: LifecycleStage = LifecycleStage.ACTIVE
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
 
 
 class RegisteredModel(Struct, frozen=True, kw_only=True):
@@ -165,6 +191,8 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     user_id: str = ""
     description: str = ""
     status: ModelStatus = ModelStatus.READY
+    run_link: str = ""
+    current_stage: str = "None"
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
 
@@ -220,6 +248,24 @@ class Deployment(Struct, frozen=True, kw_only=True):
     model_name: str | None = None
     model_version: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """What a search asks for.
+
+    Attributes:
+        filter: MLflow's filter language, see :mod:`ratoon.stores.grammar`; everything fulfils an empty one.
+        order_by: Terms such as ``metrics.auc DESC``; what is equal in all of them comes newest first.
+        view: Which stages of life.
+        limit: The most that a page may hold.
+        page_token: Where the page before ended; None for the first.
+    """
+
+    filter: str = ""
+    order_by: tuple[str, ...] = ()
+    view: ViewType = ViewType.ACTIVE_ONLY
+    limit: int = 100
+    page_token: str | None = None
 
 
 class Page(Struct, Generic[T], frozen=True):

@@ -4,7 +4,9 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ PLUGINS = (
 )
 
 MakeClient = Callable[..., Client]
+Databases = Callable[[], AbstractContextManager[Database]]
 RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -50,6 +53,38 @@ def database(uri: str) -> Iterator[Database]:
     database = Database(uri)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_databases(postgresql_server: str) -> Databases:
+    """Give new databases of PostgreSQL, each dropped behind the block; a copy takes less time than the migrations."""
+    import psycopg
+
+    template = f"ratoon_template_{uuid.uuid4().hex}"
+
+    def execute(statement: str) -> None:
+        with psycopg.connect(f"{postgresql_server}/postgres", autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    @contextmanager
+    def new() -> Iterator[Database]:
+        name = f"ratoon_{uuid.uuid4().hex}"
+        execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        database = Database(f"{postgresql_server}/{name}")
+        yield database
+        database.close()
+        execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    execute(f"CREATE DATABASE {template}")
+    Database(f"{postgresql_server}/{template}").close()
+    return new
+
+
+@pytest.fixture
+def postgresql_database(postgresql_databases: Databases) -> Iterator[Database]:
+    """A new database of PostgreSQL."""
+    with postgresql_databases() as database:
+        yield database
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_nothing_else_in_ratoon_imports_the_contracts() -> None:
 )
 def test_every_method_of_a_protocol_is_called_by_its_contract(contract: type, protocol: type) -> None:
     source = "".join(inspect.getsource(inspect.getmodule(each) or each) for each in contract.__mro__[:-1])
-    methods = [name for name in vars(protocol) if not name.startswith("_")]
+    methods = {name for part in protocol.__mro__[:-1] for name in vars(part) if not name.startswith("_")}
     assert [name for name in methods if f"store.{name}" not in source] == []
 
 

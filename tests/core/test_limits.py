@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratoon.artifacts.local import _escape
+from ratoon.artifacts.layout import escape
 from ratoon.artifacts.paths import check_path
 from ratoon.entities import Metric
 from ratoon.errors import InvalidInput
@@ -131,7 +131,7 @@ def test_an_artifact_path_that_passes_stays_in_its_folder(path: str) -> None:
 @given(ANY_TEXT, ANY_TEXT)
 def test_two_names_never_share_a_file(one: str, other: str) -> None:
     names = [name for name in (one, other) if "/" not in name and passes(check_path, name)]
-    escaped = {_escape(name) for name in names}
+    escaped = {escape(name) for name in names}
     assert len(escaped) == len(set(names))
     for name in escaped:
         assert not name.startswith(".") and not name.endswith((".", ".ref")) and "/" not in name

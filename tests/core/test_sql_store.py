@@ -37,6 +37,18 @@ class TestSqlRegistry(RegistryContract):
         return SqlRegistry(database)
 
 
+class TestTrackingStoreOnPostgresql(TrackingStoreContract):
+    @pytest.fixture
+    def store(self, postgresql_database: Database) -> TrackingStore:
+        return SqlTrackingStore(postgresql_database)
+
+
+class TestRegistryOnPostgresql(RegistryContract):
+    @pytest.fixture
+    def store(self, postgresql_database: Database) -> Registry:
+        return SqlRegistry(postgresql_database)
+
+
 @pytest.fixture
 def file(database: Database) -> Iterator[sqlite3.Connection]:
     """The database's file, opened without ratoon."""
@@ -81,9 +93,9 @@ def test_the_tables_without_row_numbers_have_none(file: sqlite3.Connection) -> N
     assert found == wanted
 
 
-def test_a_database_of_another_schema_is_refused_with_the_way_out(database: Database, file: sqlite3.Connection) -> None:
+def test_a_database_of_another_schema_is_refused(database: Database, file: sqlite3.Connection) -> None:
     file.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(StoreError, match=rf"has the schema 9999, this ratoon knows {SCHEMA}; upgrade ratoon"):
+    with pytest.raises(StoreError, match=rf"has the schema 9999, this ratoon needs {SCHEMA}; upgrade ratoon"):
         Database(database.uri)
 
 
@@ -98,14 +110,16 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "ratoon.db", tmp_path):
-        with pytest.raises(StoreError, match="; check the path, its owner and the free space") as caught:
+        with pytest.raises(StoreError, match="; check that it is there, its owner") as caught:
             Database(f"sqlite:///{path}")
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["sqlite:///", "sqlite://", "sqlite:///:memory:", "sqlite:x.db", ""])
-def test_a_uri_that_names_no_file_is_refused(uri: str) -> None:
-    with pytest.raises(InvalidInput, match="names no file; give sqlite:///"):
+@pytest.mark.parametrize(
+    "uri", ["sqlite:///", "sqlite://", "sqlite:///:memory:", "sqlite:x.db", "", "postgresql:", "x"]
+)
+def test_a_uri_that_names_no_database_is_refused(uri: str) -> None:
+    with pytest.raises(InvalidInput, match="; give sqlite:///"):
         Database(uri)
 
 
@@ -199,7 +213,7 @@ def test_text_and_numbers_that_sqlite_cannot_hold_are_refused_by_every_call(data
     for call in calls:
         with pytest.raises(RatoonError):
             call()
-    assert store.list_runs().items == (run,)
+    assert store.search_runs().items == (run,)
     assert registry.get_registered_model("wine").latest_version == 0
 
 
@@ -214,11 +228,11 @@ def test_processes_that_start_on_one_new_file_lose_nothing(tmp_path: Path) -> No
     assert [process.exitcode for process in processes] == [0] * 8
     database = Database(uri)
     store, registry = SqlTrackingStore(database), SqlRegistry(database)
-    runs = store.list_runs().items
+    runs = store.search_runs().items
     assert len(runs) == 8
     for run in runs:
         assert (len(run.params), len(store.metric_history(run.run_id, "m"))) == (20, 20)
-    versions = [version.version for version in registry.list_versions("wine").items]
+    versions = [version.version for version in registry.search_versions().items]
     assert versions == list(range(40, 0, -1))
     database.close()
 

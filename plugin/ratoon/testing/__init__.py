@@ -23,6 +23,9 @@ import pytest
 pytest.register_assert_rewrite(
     "ratoon.testing.artifact_store",
     "ratoon.testing._batches",
+    "ratoon.testing._lifecycle",
+    "ratoon.testing._registered",
+    "ratoon.testing._searching",
     "ratoon.testing.paging",
     "ratoon.testing.registry",
     "ratoon.testing.tracking_store",

@@ -38,7 +38,7 @@ class BatchRules(Stored):
     def test_a_metric_reads_back_equal(self, store: TrackingStore, run: Run, value: float) -> None:
         wanted = point("loss/val", value, step=-7)
         store.log_batch(RunBatch(run_id=run.run_id, metrics=(wanted,)))
-        assert store.metric_history(run.run_id, "loss/val") == [wanted]
+        assert list(store.metric_history(run.run_id, "loss/val")) == [wanted]
         assert store.get_run(run.run_id).metrics == {"loss/val": wanted}
 
     def test_nan_is_a_value(self, store: TrackingStore, run: Run) -> None:
@@ -51,7 +51,7 @@ class BatchRules(Stored):
     def test_steps_and_times_have_64_bits(self, store: TrackingStore, run: Run) -> None:
         points = [Metric("m", 1.0, time, step) for step in (-(2**63), -1, 2**63 - 1) for time in (-(2**63), 2**63 - 1)]
         store.log_batch(RunBatch(run_id=run.run_id, metrics=tuple(reversed(points))))
-        assert store.metric_history(run.run_id, "m") == points
+        assert list(store.metric_history(run.run_id, "m")) == points
 
     def test_a_point_is_stored_once(self, store: TrackingStore, run: Run) -> None:
         points = (point("m", 1.0, 1), point("m", math.nan, 2))
@@ -71,7 +71,7 @@ class BatchRules(Stored):
             for each in order:
                 store.log_batch(RunBatch(run_id=run.run_id, metrics=(each,)))
             assert store.get_run(run.run_id).metrics == {"m": last}
-        assert store.metric_history(run.run_id, "m") == [points[3], points[0], points[2], last]
+        assert list(store.metric_history(run.run_id, "m")) == [points[3], points[0], points[2], last]
 
     def test_the_last_point_of_a_batch_is_found_in_whatever_order_it_comes(
         self, store: TrackingStore, run: Run
@@ -83,7 +83,19 @@ class BatchRules(Stored):
             assert store.get_run(run.run_id).metrics[key] == point(key, 3.0, 2, 20)
 
     def test_a_metric_that_was_not_logged_has_no_points(self, store: TrackingStore, run: Run) -> None:
-        assert store.metric_history(run.run_id, "nothing") == []
+        assert len(store.metric_history(run.run_id, "nothing")) == 0
+
+    def test_a_sample_shows_the_ends_and_the_extremes(self, store: TrackingStore, run: Run) -> None:
+        values = [float(step % 97) for step in range(1000)]
+        values[700], values[333] = 500.0, -500.0
+        points = tuple(point("m", value, step) for step, value in enumerate(values))
+        store.log_batch(RunBatch(run_id=run.run_id, metrics=points))
+        sample = list(store.metric_sample(run.run_id, "m", 50))
+        assert len(sample) <= 60
+        assert [sample[0], sample[-1]] == [points[0], points[-1]]
+        assert {points[700], points[333]} <= set(sample) <= set(points)
+        assert list(store.metric_sample(run.run_id, "m", 2000)) == list(points)
+        assert len(store.metric_sample(run.run_id, "nothing", 50)) == 0
 
     def test_a_param_is_written_once(self, store: TrackingStore, run: Run) -> None:
         for _ in range(2):

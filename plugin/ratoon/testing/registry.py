@@ -7,9 +7,10 @@ import math
 import msgspec
 import pytest
 
-from ratoon.entities import ModelStatus, ModelVersion, MoveKind, Verdict
+from ratoon.entities import ModelStatus, ModelVersion, MoveKind, Query, Verdict
 from ratoon.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from ratoon.stores.protocol import Registry
+from ratoon.testing._registered import ChangeRules, Registered, RegistrySearchRules
 from ratoon.testing.paging import check_refusals, walk
 from ratoon.testing.values import at_once, move_of, refused, version_of
 
@@ -17,24 +18,7 @@ RESERVED = ("latest", "Latest", "1", "v1", "V12", "", " ", "a b", "a/b", "a@b", 
 BAD_NAMES = ("", " ", " wine", "a/b", "a:b", "a@b", "a%b", "a#b", "a?b", "a\nb", "a\0b", "\ud800", "x" * 501)
 
 
-class _Registered:
-    """What every rule begins with; a subclass says where the registry comes from."""
-
-    @pytest.fixture
-    def store(self) -> Registry:
-        """A new, empty registry."""
-        raise NotImplementedError("give your test class a fixture 'store' that returns a new, empty registry")
-
-    @pytest.fixture
-    def wine(self, store: Registry) -> str:
-        """The name of a registered model with three versions."""
-        store.create_registered_model("wine")
-        for _ in range(3):
-            store.create_version(version_of("wine"))
-        return "wine"
-
-
-class _NameRules(_Registered):
+class _NameRules(Registered):
     def test_a_registered_model_reads_back_equal(self, store: Registry) -> None:
         created = store.create_registered_model("Größe ≥ 3", "how large", {"team": "cellar"})
         assert (created.name, created.description, created.tags) == ("Größe ≥ 3", "how large", {"team": "cellar"})
@@ -52,13 +36,13 @@ class _NameRules(_Registered):
     def test_a_name_that_a_uri_could_not_hold_is_refused(self, store: Registry, name: str) -> None:
         with pytest.raises(InvalidInput):
             store.create_registered_model(name)
-        assert store.list_registered_models().items == ()
+        assert store.search_registered_models().items == ()
 
     def test_tags_of_a_model_that_cannot_be_read_back_are_refused(self, store: Registry) -> None:
         for tags in ({"/up": "x"}, {"a": "x" * 8001}, {"a": "\0"}):
             with pytest.raises(InvalidInput):
                 store.create_registered_model("wine", tags=tags)
-        assert store.list_registered_models().items == ()
+        assert store.search_registered_models().items == ()
 
     def test_an_unknown_name_is_not_found(self, store: Registry) -> None:
         with pytest.raises(NotFound, match="nobody"):
@@ -69,8 +53,14 @@ class _NameRules(_Registered):
             store.get_version("nobody", 1)
         with pytest.raises(NotFound):
             store.version_by_alias("nobody", "champion")
+        for change in (store.delete_registered_model, store.update_registered_model):
+            with pytest.raises(NotFound):
+                change("nobody")
         with pytest.raises(NotFound):
-            store.list_versions("nobody")
+            store.update_version("nobody", 1)
+        with pytest.raises(NotFound):
+            store.delete_version("nobody", 1)
+        assert store.search_versions(Query(filter="name = 'nobody'")).items == ()
         with pytest.raises(NotFound):
             store.alias_history("nobody", "champion")
         with pytest.raises(NotFound):
@@ -81,18 +71,18 @@ class _NameRules(_Registered):
             store.create_registered_model(name)
         wanted = ["Fig", "apple", "pear", "quince", "ärger"]
         for limit in (1, 2, 5, 6):
-            assert [model.name for model in walk(store.list_registered_models, limit)] == wanted
+            assert [model.name for model in walk(store.search_registered_models, limit)] == wanted
 
     def test_names_that_come_between_pages_move_no_item(self, store: Registry) -> None:
         for name in "bcdef":
             store.create_registered_model(name)
         new = iter(("a", "0", "1"))
-        seen = walk(store.list_registered_models, 2, lambda: store.create_registered_model(next(new)))
+        seen = walk(store.search_registered_models, 2, lambda: store.create_registered_model(next(new)))
         assert [model.name for model in seen] == list("bcdef")
 
     def test_pages_that_make_no_sense_are_refused(self, store: Registry, wine: str) -> None:
-        check_refusals(store.list_registered_models)
-        check_refusals(lambda **options: store.list_versions(wine, **options))
+        check_refusals(store.search_registered_models)
+        check_refusals(store.search_versions)
 
     def test_a_name_is_found_in_another_spelling_of_the_same_characters(self, store: Registry) -> None:
         composed, decomposed = "caf\u00e9", "cafe\u0301"
@@ -102,7 +92,7 @@ class _NameRules(_Registered):
         assert store.get_version(decomposed, 1).name == composed
 
 
-class _VersionRules(_Registered):
+class _VersionRules(Registered):
     def test_a_version_reads_back_equal(self, store: Registry, wine: str) -> None:
         given = version_of(
             wine,
@@ -139,37 +129,35 @@ class _VersionRules(_Registered):
             with pytest.raises(NotFound, match="3"):
                 store.get_version(wine, number)
             with pytest.raises(NotFound):
-                store.set_version_tags(wine, number, {"a": "b"})
+                store.update_version(wine, number, tags={"a": "b"})
 
     def test_versions_are_listed_newest_first_page_by_page(self, store: Registry, wine: str) -> None:
         for limit in (1, 2, 3, 4):
-            pages = walk(lambda **options: store.list_versions(wine, **options), limit)
+            pages = walk(store.search_versions, limit, query=Query(filter=f"name = '{wine}'"))
             assert [version.version for version in pages] == [3, 2, 1]
 
     def test_versions_that_come_between_pages_move_no_item(self, store: Registry, wine: str) -> None:
-        pages = walk(
-            lambda **options: store.list_versions(wine, **options), 1, lambda: store.create_version(version_of(wine))
-        )
+        pages = walk(store.search_versions, 1, lambda: store.create_version(version_of(wine)))
         assert [version.version for version in pages] == [3, 2, 1]
 
     def test_tags_of_a_version_are_added_and_overwritten(self, store: Registry, wine: str) -> None:
-        store.set_version_tags(wine, 2, {"note": "first", "kept": "yes"})
-        store.set_version_tags(wine, 2, {"note": "second"})
-        store.set_version_tags(wine, 2, {})
+        store.update_version(wine, 2, tags={"note": "first", "kept": "yes", "gone": "soon"})
+        store.update_version(wine, 2, tags={"note": "second", "gone": None, "never": None})
+        store.update_version(wine, 2, tags={})
         assert store.get_version(wine, 2).tags == {"note": "second", "kept": "yes"}
         assert store.get_version(wine, 1).tags == {}
 
     def test_tags_that_cannot_be_read_back_are_refused(self, store: Registry, wine: str) -> None:
         for tags in ({"ok": "1", "/up": "2"}, {"ok": "1", "long": "x" * 8001}):
             with pytest.raises(InvalidInput):
-                store.set_version_tags(wine, 1, tags)
+                store.update_version(wine, 1, tags=tags)
             with pytest.raises(InvalidInput):
                 store.create_version(version_of(wine, tags=tags))
         assert store.get_version(wine, 1).tags == {}
         assert store.get_registered_model(wine).latest_version == 3
 
 
-class _AliasRules(_Registered):
+class _AliasRules(Registered):
     def test_the_holder_of_an_alias_is_seen_everywhere(self, store: Registry, wine: str) -> None:
         store.move_alias(move_of(wine, None, 2))
         store.move_alias(move_of(wine, None, 2, alias="Im-Keller_3"))
@@ -249,5 +237,5 @@ class _AliasRules(_Registered):
         assert store.get_registered_model(wine).aliases == {}
 
 
-class RegistryContract(_NameRules, _VersionRules, _AliasRules):
+class RegistryContract(_NameRules, _VersionRules, _AliasRules, ChangeRules, RegistrySearchRules):
     """Every rule for registries; subclass it and give it a fixture ``store``."""

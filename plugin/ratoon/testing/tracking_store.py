@@ -6,10 +6,12 @@ import uuid
 
 import pytest
 
-from ratoon.entities import Experiment, LifecycleStage, ModelStatus, Run, RunBatch, RunStatus
+from ratoon.entities import Experiment, LifecycleStage, ModelOutput, ModelStatus, Run, RunBatch, RunStatus
 from ratoon.errors import AlreadyExists, InvalidInput, NotFound
 from ratoon.stores.protocol import TrackingStore
 from ratoon.testing._batches import BatchRules, Stored
+from ratoon.testing._lifecycle import LifecycleRules, ModelRules, TagRules
+from ratoon.testing._searching import SearchRules
 from ratoon.testing.paging import check_refusals, walk
 from ratoon.testing.values import at_once, dataset_input, model_of, refused, run_of
 
@@ -38,7 +40,7 @@ class _ExperimentRules(Stored):
     def test_of_many_that_create_one_experiment_exactly_one_does(self, store: TrackingStore) -> None:
         answers = at_once(lambda _: store.create_experiment("race"), 8)
         assert [type(error) for error in refused(answers)] == [AlreadyExists] * 7
-        assert [found.name for found in store.list_experiments().items].count("race") == 1
+        assert [found.name for found in store.search_experiments().items].count("race") == 1
 
     def test_an_unknown_experiment_is_not_found(self, store: TrackingStore, experiment: Experiment) -> None:
         assert store.find_experiment("nobody") is None
@@ -48,25 +50,25 @@ class _ExperimentRules(Stored):
 
     @pytest.mark.parametrize("name", ["", " ", " wine", "wine ", "a\nb", "a\0b", "\ud800", "x" * 501, None, 3])
     def test_a_name_that_could_be_mistaken_is_refused(self, store: TrackingStore, name: str) -> None:
-        before = store.list_experiments()
+        before = store.search_experiments()
         with pytest.raises(InvalidInput):
             store.create_experiment(name)
-        assert store.list_experiments() == before
+        assert store.search_experiments() == before
 
     def test_experiments_are_listed_newest_first_page_by_page(self, store: TrackingStore) -> None:
-        before = store.list_experiments().items
+        before = store.search_experiments().items
         made = [store.create_experiment(f"e{number}") for number in range(5)]
         for limit in (1, 2, 5, 7):
-            assert walk(store.list_experiments, limit) == [*made[::-1], *before]
+            assert walk(store.search_experiments, limit) == [*made[::-1], *before]
 
     def test_experiments_that_come_between_pages_move_no_item(self, store: TrackingStore) -> None:
-        before = store.list_experiments().items
+        before = store.search_experiments().items
         made = [store.create_experiment(f"e{number}") for number in range(5)]
-        seen = walk(store.list_experiments, 2, lambda: store.create_experiment(uuid.uuid4().hex))
+        seen = walk(store.search_experiments, 2, lambda: store.create_experiment(uuid.uuid4().hex))
         assert seen == [*made[::-1], *before]
 
     def test_pages_of_experiments_that_make_no_sense_are_refused(self, store: TrackingStore) -> None:
-        check_refusals(store.list_experiments)
+        check_refusals(store.search_experiments)
 
 
 class _RunRules(Stored):
@@ -87,12 +89,12 @@ class _RunRules(Stored):
         again = run_of(experiment.experiment_id, run_id=first.run_id, run_name="other", params={"a": "2", "b": "3"})
         assert store.create_run(again) == first
         assert store.get_run(first.run_id) == first
-        assert len(store.list_runs().items) == 1
+        assert len(store.search_runs().items) == 1
 
     def test_creating_a_run_from_many_threads_makes_one(self, store: TrackingStore, experiment: Experiment) -> None:
         run = run_of(experiment.experiment_id, params={"a": "1"}, tags={"b": "2"})
         assert at_once(lambda _: store.create_run(run), 8) == [run] * 8
-        assert store.list_runs().items == (run,)
+        assert store.search_runs().items == (run,)
 
     def test_a_run_of_an_unknown_experiment_is_not_found(self, store: TrackingStore) -> None:
         run = run_of("987654321")
@@ -107,7 +109,7 @@ class _RunRules(Stored):
     ) -> None:
         with pytest.raises(InvalidInput):
             store.create_run(run_of(experiment.experiment_id, **change))
-        assert store.list_runs().items == ()
+        assert store.search_runs().items == ()
 
     def test_a_run_that_nobody_created_is_not_found(self, store: TrackingStore, experiment: Experiment) -> None:
         with pytest.raises(NotFound, match=NOBODY):
@@ -139,27 +141,27 @@ class _RunRules(Stored):
         made = [store.create_run(run_of(experiment.experiment_id, start_time=start)) for start in starts]
         wanted = [made[number].run_id for number in (2, 4, 0, 3, 1)]
         for limit in (1, 2, 5, 6):
-            assert [run.run_id for run in walk(store.list_runs, limit)] == wanted
+            assert [run.run_id for run in walk(store.search_runs, limit)] == wanted
 
     def test_runs_are_listed_by_experiment(self, store: TrackingStore) -> None:
         first, second, third = (store.create_experiment(name).experiment_id for name in "abc")
         runs = {found: store.create_run(run_of(found)) for found in (first, second, third)}
-        assert store.list_runs([first]).items == (runs[first],)
-        assert {run.run_id for run in store.list_runs([first, third]).items} == {
+        assert store.search_runs([first]).items == (runs[first],)
+        assert {run.run_id for run in store.search_runs([first, third]).items} == {
             runs[first].run_id,
             runs[third].run_id,
         }
-        assert len(store.list_runs().items) == 3
-        assert store.list_runs(["987654321"]).items == ()
+        assert len(store.search_runs().items) == 3
+        assert store.search_runs(["987654321"]).items == ()
 
     def test_runs_that_come_between_pages_move_no_item(self, store: TrackingStore, experiment: Experiment) -> None:
         made = [store.create_run(run_of(experiment.experiment_id, start_time=start)) for start in (3, 3, 3, 2, 1)]
         later = run_of(experiment.experiment_id, start_time=4)
-        seen = walk(store.list_runs, 2, lambda: store.create_run(later))
+        seen = walk(store.search_runs, 2, lambda: store.create_run(later))
         assert sorted(run.run_id for run in seen) == sorted(run.run_id for run in made)
 
     def test_pages_of_runs_that_make_no_sense_are_refused(self, store: TrackingStore) -> None:
-        check_refusals(store.list_runs)
+        check_refusals(store.search_runs)
 
 
 class _InputAndModelRules(Stored):
@@ -189,7 +191,7 @@ class _InputAndModelRules(Stored):
         assert store.create_model(wanted) == wanted
         assert store.get_model(wanted.model_id) == wanted
         assert store.run_models(run.run_id) == [wanted]
-        assert store.get_run(run.run_id).models == (wanted.model_id,)
+        assert store.get_run(run.run_id).model_outputs == (ModelOutput(model_id=wanted.model_id),)
 
     @pytest.mark.parametrize("status", [ModelStatus.READY, ModelStatus.FAILED])
     def test_a_model_is_finalized(self, store: TrackingStore, run: Run, status: ModelStatus) -> None:
@@ -222,5 +224,7 @@ class _InputAndModelRules(Stored):
             store.get_model(unknown)
 
 
-class TrackingStoreContract(_ExperimentRules, _RunRules, BatchRules, _InputAndModelRules):
+class TrackingStoreContract(
+    _ExperimentRules, _RunRules, BatchRules, _InputAndModelRules, SearchRules, LifecycleRules, TagRules, ModelRules
+):
     """Every rule for tracking stores; subclass it and give it a fixture ``store``."""

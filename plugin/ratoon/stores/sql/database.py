@@ -1,7 +1,8 @@
 """One database: its connections, its transactions, and whether its tables are the ones this version knows.
 
 SQLite runs in WAL mode with ``synchronous=FULL``, and every writing transaction begins with ``BEGIN IMMEDIATE``: a
-deferred one fails with "database is locked" as soon as two writers meet, whatever the timeout is.
+deferred one fails with "database is locked" as soon as two writers meet, whatever the timeout is. PostgreSQL runs in
+READ COMMITTED; what must not race is settled by row locks and unique constraints.
 """
 
 from __future__ import annotations
@@ -15,15 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
-from ratoon.errors import InvalidInput, StoreError
+from ratoon.errors import InvalidInput, MissingExtra, StoreError
+from ratoon.settings import without_password
 
 # The newest migration, named here so that Alembic is imported only when there is one to run; a test compares the two.
 SCHEMA = "0001"
 
+POOL_SIZE = 10
+MOST_CONNECTIONS = 30
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
+# Any number will do, as long as every ratoon takes the same.
+_MIGRATION_LOCK = 7_264_666
 
 
 @functools.cache
@@ -32,67 +40,133 @@ def open_database(uri: str) -> Database:
     return Database(uri)
 
 
+def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ``ON CONFLICT``, in the words of the connection's database."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+def schema_of(uri: str) -> str | None:
+    """The schema of a database's tables, whatever it is; None if it has none."""
+    engine = _engine(uri)
+    try:
+        with explained(uri), engine.connect() as connection:
+            return _schema_of(connection)
+    finally:
+        engine.dispose()
+
+
 class Database:
     """Transactions on one database.
 
+    Args:
+        uri: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://user@host/name``.
+        upgrade: Whether tables of an older version are brought up to this one; they are refused otherwise.
+
     Raises:
-        StoreError: The file cannot be opened, or a newer ratoon made its tables.
-        InvalidInput: The URI names no file.
+        StoreError: It cannot be opened, or another version of ratoon made its tables.
+        InvalidInput: The URI names no database.
+        MissingExtra: The driver is not installed.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, upgrade: bool = False) -> None:
         self.uri = uri
-        path = uri.removeprefix("sqlite:///")
-        if path == uri or not path or path == ":memory:":
-            raise InvalidInput(f"database '{uri}' names no file; give sqlite:///relative.db or sqlite:////absolute.db")
-        with self._explained():
-            _make_folder(Path(path).parent)
+        with explained(uri):
             self._engine = _engine(uri)
-            self._prepare()
+            self._prepare(upgrade)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database and changes nothing."""
-        with self._explained(), self._engine.connect().execution_options(begin="BEGIN") as connection:
+        with explained(self.uri), self._engine.connect().execution_options(begin="BEGIN") as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is durable when the block ends, and undone if it raises."""
-        with self._explained(), self._engine.begin() as connection:
+        with explained(self.uri), self._engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
         """Close the connections that nobody uses; the next transaction opens a new one."""
         self._engine.dispose()
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, OSError) as error:
-            cause = getattr(error, "orig", None) or error
-            raise StoreError(
-                f"database '{self.uri}' failed ({cause}); check the path, its owner and the free space"
-            ) from error
-        except (UnicodeEncodeError, OverflowError) as error:
-            raise InvalidInput(
-                f"database '{self.uri}' cannot hold a value ({error}); leave out surrogates and numbers beyond 64 bits"
-            ) from error
-
-    def _prepare(self) -> None:
+    def _prepare(self, upgrade: bool) -> None:
         """Make the tables where there are none; refuse those of another version."""
         with self.reading() as connection:
             found = _schema_of(connection)
-        if found is None:
+        if found is None or (upgrade and found != SCHEMA):
             with self.writing() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
                 # Somebody else may have made them between the two transactions.
-                found = _schema_of(connection) or _migrate(connection)
+                found = _schema_of(connection)
+                if found is None or found < SCHEMA:
+                    found = _migrate(connection)
         if found != SCHEMA:
-            raise StoreError(
-                f"database '{self.uri}' has the schema {found}, this ratoon knows {SCHEMA}; upgrade ratoon, or name"
-                " another database in RATOON_TRACKING_URI"
-            )
+            way_out = "run 'ratoon db upgrade'" if found < SCHEMA else "upgrade ratoon, or name another database"
+            shown = without_password(self.uri)
+            raise StoreError(f"database '{shown}' has the schema {found}, this ratoon needs {SCHEMA}; {way_out}")
+
+
+@contextmanager
+def explained(uri: str) -> Iterator[None]:
+    """Turn what a driver raises into an error with a way out, without a word of SQL."""
+    shown = without_password(uri)
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        if isinstance(error, DataError) or isinstance(
+            getattr(error, "orig", None), (UnicodeEncodeError, OverflowError)
+        ):
+            raise _unfit(shown, error) from error
+        cause = " ".join(str(getattr(error, "orig", None) or error).split())
+        message = f"database '{shown}' failed ({cause}); check that it is there, its owner and the free space"
+        raise StoreError(message) from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise _unfit(shown, error) from error
+
+
+def _unfit(shown: str, error: Exception) -> InvalidInput:
+    cause = " ".join(str(getattr(error, "orig", None) or error).split())
+    return InvalidInput(
+        f"database '{shown}' cannot hold a value ({cause}); leave out NUL, surrogates and numbers beyond 64 bits"
+    )
+
+
+def _engine(uri: str) -> Engine:
+    return _sqlite_engine(uri) if uri.startswith("sqlite:") else _postgresql_engine(uri)
+
+
+def _sqlite_engine(uri: str) -> Engine:
+    path = uri.removeprefix("sqlite:///")
+    if path == uri or not path or path == ":memory:":
+        raise InvalidInput(f"database '{uri}' names no file; give sqlite:///relative.db or sqlite:////absolute.db")
+    _make_folder(Path(path).parent)
+    engine = sqlalchemy.create_engine(uri, connect_args={"timeout": 30.0}, pool_size=POOL_SIZE)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    _engines.add(engine)
+    return engine
+
+
+def _postgresql_engine(uri: str) -> Engine:
+    scheme, separator, rest = uri.partition("://")
+    if scheme not in ("postgresql", "postgres", "postgresql+psycopg") or not separator or not rest:
+        shown = without_password(uri)
+        raise InvalidInput(f"database '{shown}' is unknown; give sqlite:////absolute.db or postgresql://user@host/name")
+    try:
+        engine = sqlalchemy.create_engine(
+            f"postgresql+psycopg://{rest}",
+            pool_size=POOL_SIZE,
+            max_overflow=MOST_CONNECTIONS - POOL_SIZE,
+            pool_pre_ping=True,
+        )
+    except ImportError as error:
+        raise MissingExtra("PostgreSQL", "postgresql", "psycopg") from error
+    _engines.add(engine)
+    return engine
 
 
 def _make_folder(folder: Path) -> None:
@@ -104,15 +178,7 @@ def _make_folder(folder: Path) -> None:
         (folder / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
-def _engine(uri: str) -> Engine:
-    engine = sqlalchemy.create_engine(uri, connect_args={"timeout": 30.0})
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
-    _engines.add(engine)
-    return engine
-
-
-def _configure(connection: Any, _record: object) -> None:
+def _configure_sqlite(connection: Any, _record: object) -> None:
     # The driver must not begin transactions by itself: it would begin deferred ones.
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -121,7 +187,7 @@ def _configure(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
+def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
 
 
@@ -147,7 +213,7 @@ _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def _forget_connections() -> None:
-    """A connection of SQLite must not cross a fork: the child opens its own."""
+    """A connection must not cross a fork: the child opens its own."""
     for engine in _engines:
         engine.dispose(close=False)
 

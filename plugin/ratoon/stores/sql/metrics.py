@@ -1,91 +1,206 @@
-"""How metrics are written and read: points in one table, the last, smallest and largest of each key in another."""
+"""Metrics: a row for the last point and the extremes of each key, blocks for all of its points.
+
+A write appends one block for each key. Many small blocks are merged when their number reaches a power of
+:data:`MERGED_AT`, so that a million points written one by one are still read in a few hundred pieces.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, case, select, tuple_
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Row, bindparam, case, delete, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from ratoon.entities import Metric
-from ratoon.stores.sql.tables import metric_points, metrics
+from ratoon.errors import NotFound
+from ratoon.stores.series import POINT_BYTES, MetricSeries, from_blocks, in_order, part_of, sample, to_block
+from ratoon.stores.sql.database import insert_into
+from ratoon.stores.sql.part import SqlPart
+from ratoon.stores.sql.prepared import Prepared, PreparedByOwner
+from ratoon.stores.sql.tables import metric_blocks, metrics, runs
+
+MERGED_AT = 64
+MOST_POINTS = 8192
+# A block of so many points is left as it is: to merge it again would cost more than it saves.
+_LARGE = MOST_POINTS // 2 * POINT_BYTES
 
 
-def write_metrics(connection: Connection, run_pk: int, points: Sequence[Metric]) -> None:
-    """Add points to a run; one that is there already is not stored twice."""
+class SqlMetrics(SqlPart):
+    """The history of metrics. See :class:`ratoon.stores.protocol.MetricStore` for each method."""
+
+    def metric_history(self, run_id: str, key: str) -> MetricSeries:
+        """Every point of a metric, in the order of step and timestamp."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_HISTORY, {"run_id": run_id, "metric": key}).all()
+        if not rows:
+            raise NotFound(f"run '{run_id}' does not exist; list the runs with 'ratoon runs'")
+        # A run without this metric has one row, without a block.
+        return in_order(from_blocks(key, [block for (block,) in rows if block is not None]))
+
+    def metric_sample(self, run_id: str, key: str, points: int) -> MetricSeries:
+        """About so many points that show the shape of a metric."""
+        return sample(self.metric_history(run_id, key), points)
+
+
+def write_metrics(connection: Connection, run: Row[Any], points: Sequence[Metric]) -> None:
+    """Add points to a run, given as its row of ``runs``; one that is there already is dropped when they are read."""
     by_key: dict[str, list[Metric]] = {}
     for point in points:
         by_key.setdefault(point.key, []).append(point)
-    _update_summaries(connection, run_pk, [_summary(key, found) for key, found in by_key.items()])
-    keys = select(metrics.c.key, metrics.c.metric_pk).where(metrics.c.run_pk == run_pk)
-    numbers = {key: number for key, number in connection.execute(keys)}
-    rows = [
-        {
-            "metric_pk": numbers[point.key],
-            "step": point.step,
-            "timestamp": point.timestamp,
-            **_value(point.value),
-        }
-        for point in points
-    ]
-    connection.execute(insert(metric_points).on_conflict_do_nothing(), rows)
+    # In one order everywhere: two transactions that lock the same rows must not wait for each other.
+    series = [_series(key, by_key[key]) for key in sorted(by_key)]
+    numbers = _update_summaries(connection, run, series)
+    _ADD_BLOCK.run_many(connection, [row for each in series for row in _rows(each, *numbers[each.key])])
+    for each in series:
+        metric_pk, last = numbers[each.key]
+        _merge(connection, metric_pk, last - _count(each), last)
 
 
 def read_latest(connection: Connection, run_pks: Sequence[int]) -> dict[int, dict[str, Metric]]:
     """The last point of each key, by run."""
-    found: dict[int, dict[str, Metric]] = {number: {} for number in run_pks}
-    for row in connection.execute(select(metrics).where(metrics.c.run_pk.in_(run_pks)).order_by(metrics.c.key)):
-        found[row.run_pk][row.key] = _metric(row.key, row)
-    return found
-
-
-def read_history(connection: Connection, run_pk: int, key: str) -> list[Metric]:
-    """Every point of a key, in the order of step and timestamp."""
-    points = (
-        select(metric_points)
-        .join(metrics, metrics.c.metric_pk == metric_points.c.metric_pk)
-        .where(metrics.c.run_pk == run_pk, metrics.c.key == key)
-        .order_by(metric_points.c.step, metric_points.c.timestamp)
-    )
-    return [_metric(key, row) for row in connection.execute(points)]
-
-
-def _update_summaries(connection: Connection, run_pk: int, summaries: list[dict[str, Any]]) -> None:
-    statement = insert(metrics)
-    new = statement.excluded
-    later = tuple_(new.step, new.timestamp) >= tuple_(metrics.c.step, metrics.c.timestamp)
-    updates: dict[str, Any] = {
-        name: case((later, new[name]), else_=metrics.c[name]) for name in ("step", "timestamp", "value", "is_nan")
-    }
-    for name, better in (
-        ("minimum", new.minimum < metrics.c.minimum),
-        ("maximum", new.maximum > metrics.c.maximum),
-    ):
-        updates[name] = case((better | metrics.c[name].is_(None), new[name]), else_=metrics.c[name])
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["run_pk", "key"], set_=updates),
-        [{"run_pk": run_pk, **summary} for summary in summaries],
-    )
-
-
-def _summary(key: str, points: Sequence[Metric]) -> dict[str, Any]:
-    last = max(points, key=lambda point: (point.step, point.timestamp))
-    real = [point.value for point in points if not math.isnan(point.value)]
     return {
-        "key": key,
-        "step": last.step,
-        "timestamp": last.timestamp,
+        run_pk: {
+            key: Metric(key, math.nan if is_nan else value, timestamp, step)
+            for _, key, value, is_nan, timestamp, step in rows
+        }
+        for run_pk, rows in _LATEST.rows(connection, run_pks).items()
+    }
+
+
+def _update_summaries(
+    connection: Connection, run: Row[Any], series: Sequence[MetricSeries]
+) -> dict[str, tuple[int, int]]:
+    """The number of each metric and of its last block.
+
+    The rows stay locked until the transaction ends: nobody else gets the same numbers.
+    """
+    rows = [_summary(each) | {"run_pk": run.run_pk, "experiment_id": run.experiment_id} for each in series]
+    if len(rows) == 1:
+        found = _UPSERT_ONE.first(connection, rows[0])
+        return {series[0].key: (found[0], found[1])}
+    _UPSERT.run_many(connection, rows)
+    asked = {"run_pk": run.run_pk, "keys": [each.key for each in series]}
+    return {key: (metric_pk, blocks) for key, metric_pk, blocks in connection.execute(_NUMBERS, asked)}
+
+
+def _series(key: str, points: Sequence[Metric]) -> MetricSeries:
+    return MetricSeries(
+        key,
+        array("q", [point.step for point in points]),
+        array("q", [point.timestamp for point in points]),
+        array("d", [point.value for point in points]),
+    )
+
+
+def _summary(series: MetricSeries) -> dict[str, Any]:
+    """The columns of a metric, as far as these points know them."""
+    values: Sequence[float] = series.values
+    last = _last(series)
+    is_nan = math.isnan(values[last])
+    # The sum of anything and NaN is NaN: one pass in C where there is none. (So is that of both infinities.)
+    real = values if not math.isnan(sum(values)) else [value for value in values if not math.isnan(value)]
+    return {
+        "key": series.key,
+        "value": 0.0 if is_nan else values[last],
+        "is_nan": is_nan,
+        "timestamp": series.timestamps[last],
+        "step": series.steps[last],
         "minimum": min(real, default=None),
         "maximum": max(real, default=None),
-        **_value(last.value),
+        "blocks": _count(series),
     }
 
 
-def _value(value: float) -> dict[str, Any]:
-    return {"value": 0.0, "is_nan": True} if math.isnan(value) else {"value": float(value), "is_nan": False}
+def _last(series: MetricSeries) -> int:
+    """Where the point with the highest step lies, then timestamp; of equal ones the one that was written last."""
+    steps = series.steps
+    highest = max(steps)
+    if steps[-1] == highest and steps.count(highest) == 1:
+        return len(steps) - 1
+    return max(zip(steps, series.timestamps, range(len(steps)), strict=True))[2]
 
 
-def _metric(key: str, row: Any) -> Metric:
-    return Metric(key, math.nan if row.is_nan else row.value, row.timestamp, row.step)
+def _count(series: MetricSeries) -> int:
+    return -(-len(series) // MOST_POINTS)
+
+
+def _rows(series: MetricSeries, metric_pk: int, last: int) -> Iterator[dict[str, Any]]:
+    """The blocks of some points, of which the last one has the number ``last``."""
+    first = last - _count(series) + 1
+    for number, begin in enumerate(range(0, len(series), MOST_POINTS), first):
+        yield {"metric_pk": metric_pk, "block": number, "data": to_block(part_of(series, begin, begin + MOST_POINTS))}
+
+
+def _merge(connection: Connection, metric_pk: int, before: int, last: int) -> None:
+    """Merge small blocks, if the number of blocks has reached a multiple of 64 or 4,096 by going on from ``before``."""
+    for many in (MERGED_AT**2, MERGED_AT):
+        begin = before // many * many
+        if last // many * many > begin:
+            break
+    else:
+        return
+    where = {"pk": metric_pk, "begin": begin, "end": last}
+    blocks = connection.execute(_BLOCKS, where).all()
+    for is_small, stretch in groupby(blocks, key=lambda row: len(row.data) < _LARGE):
+        found = list(stretch)
+        if not is_small or len(found) == 1:
+            continue
+        merged = from_blocks("", [row.data for row in found])
+        first, end = found[0].block, found[-1].block
+        connection.execute(_FORGET, {"pk": metric_pk, "begin": first - 1, "end": end})
+        _ADD_BLOCK.run_many(connection, list(_rows(merged, metric_pk, first + _count(merged) - 1)))
+
+
+def _upsert(connection: Connection) -> sqlite.Insert | postgresql.Insert:
+    """Add the summary of new points to that of the others."""
+    statement = insert_into(connection, metrics)
+    new, old = statement.excluded, metrics.c
+    later = tuple_(new.step, new.timestamp) >= tuple_(old.step, old.timestamp)
+    changes: dict[str, Any] = {
+        name: case((later, new[name]), else_=old[name]) for name in ("step", "timestamp", "value", "is_nan")
+    }
+    changes["minimum"] = case(((new.minimum < old.minimum) | old.minimum.is_(None), new.minimum), else_=old.minimum)
+    changes["maximum"] = case(((new.maximum > old.maximum) | old.maximum.is_(None), new.maximum), else_=old.maximum)
+    changes["blocks"] = old.blocks + new.blocks
+    return statement.on_conflict_do_update(index_elements=["run_pk", "key"], set_=changes)
+
+
+def _upsert_one(connection: Connection) -> ReturningInsert[Any]:
+    return _upsert(connection).returning(metrics.c.metric_pk, metrics.c.blocks)
+
+
+_COLUMNS = [column.name for column in metrics.c if column is not metrics.c.metric_pk]
+_UPSERT = Prepared(_upsert, _COLUMNS)
+_UPSERT_ONE = Prepared(_upsert_one, _COLUMNS)
+_ADD_BLOCK = Prepared(lambda _: metric_blocks.insert(), metric_blocks.c.keys())
+_NUMBERS = select(metrics.c.key, metrics.c.metric_pk, metrics.c.blocks).where(
+    metrics.c.run_pk == bindparam("run_pk"), metrics.c.key.in_(bindparam("keys", expanding=True))
+)
+_LATEST = PreparedByOwner(
+    select(
+        metrics.c.run_pk, metrics.c.key, metrics.c.value, metrics.c.is_nan, metrics.c.timestamp, metrics.c.step
+    ).order_by(metrics.c.key),
+    metrics.c.run_pk,
+)
+_HISTORY = (
+    select(metric_blocks.c.data)
+    .select_from(
+        runs.outerjoin(metrics, (metrics.c.run_pk == runs.c.run_pk) & (metrics.c.key == bindparam("metric"))).outerjoin(
+            metric_blocks, metric_blocks.c.metric_pk == metrics.c.metric_pk
+        )
+    )
+    .where(runs.c.run_id == bindparam("run_id"))
+    .order_by(metric_blocks.c.block)
+)
+_IN_RANGE = (
+    (metric_blocks.c.metric_pk == bindparam("pk"))
+    & (metric_blocks.c.block > bindparam("begin"))
+    & (metric_blocks.c.block <= bindparam("end"))
+)
+_BLOCKS = select(metric_blocks.c.block, metric_blocks.c.data).where(_IN_RANGE).order_by(metric_blocks.c.block)
+_FORGET = delete(metric_blocks).where(_IN_RANGE)

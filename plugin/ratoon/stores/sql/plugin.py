@@ -1,4 +1,4 @@
-"""Answers ``sqlite:`` URIs with the SQL stores. SQLAlchemy is imported when one is opened."""
+"""Answers ``sqlite:`` and ``postgresql:`` URIs with the SQL stores. SQLAlchemy is imported when one is opened."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from ratoon.hookspecs import hookimpl
 if TYPE_CHECKING:
     from ratoon.stores.protocol import Registry, TrackingStore
 
+SCHEMES = ("sqlite:", "postgresql:", "postgresql+psycopg:", "postgres:")
+
 
 @hookimpl
 def open_tracking_store(uri: str) -> TrackingStore | None:
-    """Open ``sqlite:///path``; the file and its folder are made if they are not there."""
-    if not uri.startswith("sqlite:"):
+    """Open a database; SQLite's file and its folder are made if they are not there."""
+    if not uri.startswith(SCHEMES):
         return None
     from ratoon.stores.sql.database import open_database
     from ratoon.stores.sql.tracking import SqlTrackingStore
@@ -23,8 +25,8 @@ def open_tracking_store(uri: str) -> TrackingStore | None:
 
 @hookimpl
 def open_registry(uri: str) -> Registry | None:
-    """Open ``sqlite:///path``; the file and its folder are made if they are not there."""
-    if not uri.startswith("sqlite:"):
+    """Open a database; SQLite's file and its folder are made if they are not there."""
+    if not uri.startswith(SCHEMES):
         return None
     from ratoon.stores.sql.database import open_database
     from ratoon.stores.sql.registry import SqlRegistry

@@ -6,138 +6,197 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy.exc import IntegrityError
 
 from ratoon.clock import now_ms
-from ratoon.entities import AliasMove, ModelVersion, MoveKind, Page, RegisteredModel
-from ratoon.errors import AlreadyExists, Conflict, NotFound
-from ratoon.stores.limits import MAX_TAG, check_alias, check_key, check_model_name, check_text, normalised
+from ratoon.entities import AliasMove, ModelVersion, MoveKind, Page, Query, RegisteredModel
+from ratoon.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from ratoon.stores.limits import (
+    MAX_TEXT,
+    MAX_USER,
+    check_alias,
+    check_int64,
+    check_model_name,
+    check_tags,
+    check_text,
+    check_version,
+    normalised,
+)
+from ratoon.stores.protocol import EVERYTHING, TagChanges
 from ratoon.stores.sql import tables
-from ratoon.stores.sql.database import Database
-from ratoon.stores.sql.paging import check_limit, decode_token, page_of
-from ratoon.stores.sql.reading import from_json, to_json, values_of
-from ratoon.stores.sql.writing import overwrite_pairs
+from ratoon.stores.sql.database import insert_into
+from ratoon.stores.sql.part import SqlPart
+from ratoon.stores.sql.reading import to_json
+from ratoon.stores.sql.registered import (
+    MODELS,
+    VERSIONS,
+    lock_model,
+    read_alias_moves,
+    read_model,
+    read_models,
+    read_version,
+    read_versions,
+)
+from ratoon.stores.sql.searching import ask, search
+from ratoon.stores.sql.writing import change_pairs, overwrite_pairs
+
+STAGES = ("None", "Staging", "Production", "Archived")
 
 
-class SqlRegistry:
+class SqlRegistry(SqlPart):
     """What is registered, in a database. See :class:`ratoon.stores.protocol.Registry` for each method."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def create_registered_model(
         self, name: str, description: str = "", tags: Mapping[str, str] | None = None
     ) -> RegisteredModel:
         """Create a name; AlreadyExists if it is taken."""
         name, now = check_model_name(name), now_ms()
-        _check_tags(tags or {})
-        row = {"name": name, "description": description, "tags": to_json(tags or {}), "latest_version": 0}
+        check_text("description", description, MAX_TEXT)
+        check_tags(tags or {})
+        row = {"name": name, "description": description, "latest_version": 0}
         row |= {"creation_timestamp": now, "last_updated_timestamp": now}
-        created = upsert(tables.registered_models).values(row).on_conflict_do_nothing()
         with self._database.writing() as connection:
+            created = insert_into(connection, tables.registered_models).values(row).on_conflict_do_nothing()
             if not connection.execute(created.returning(tables.registered_models.c.name)).first():
                 raise AlreadyExists(
                     f"model {name!r} is registered already; register a version of it, or choose another name"
                 )
-            return _registered(connection, name)
+            overwrite_pairs(connection, tables.registered_model_tags, {"name": name}, tags or {})
+            return read_model(connection, name)
 
     def get_registered_model(self, name: str) -> RegisteredModel:
         """Read a name with its aliases; NotFound if there is none."""
-        name = normalised(name)
         with self._database.reading() as connection:
-            return _registered(connection, name)
+            return read_model(connection, normalised(name))
 
-    def list_registered_models(self, *, limit: int = 100, page_token: str | None = None) -> Page[RegisteredModel]:
-        """All names, in alphabetical order."""
-        check_limit(limit)
-        column = tables.registered_models.c.name
-        query = select(column).order_by(column).limit(limit + 1)
-        if page_token:
-            query = query.where(column > decode_token(page_token, (str,))[0])
+    def update_registered_model(
+        self, name: str, *, new_name: str | None = None, description: str | None = None, tags: TagChanges | None = None
+    ) -> RegisteredModel:
+        """Change what is given; AlreadyExists if the new name is taken."""
+        name, changes = normalised(name), _described(description)
+        check_tags(tags or {})
+        if new_name is not None:
+            changes["name"] = check_model_name(new_name)
+        with self._database.writing() as connection:
+            lock_model(connection, name)
+            change_pairs(connection, tables.registered_model_tags, {"name": name}, tags or {})
+            try:
+                # Versions, tags, aliases and their history follow: the foreign keys see to it.
+                _touch(connection, name, changes)
+            except IntegrityError as error:
+                raise AlreadyExists(f"model {new_name!r} is registered already; choose another name") from error
+            return read_model(connection, str(changes.get("name", name)))
+
+    def delete_registered_model(self, name: str) -> None:
+        """Delete a name with its versions, aliases and history; NotFound if there is none."""
+        name, columns = normalised(name), tables.registered_models.c
+        with self._database.writing() as connection:
+            lock_model(connection, name)
+            connection.execute(delete(tables.registered_models).where(columns.name == name))
+
+    def search_registered_models(self, query: Query = EVERYTHING) -> Page[RegisteredModel]:
+        """Names that fulfil a query, in alphabetical order unless it says otherwise."""
+        asked = ask(MODELS, query)
         with self._database.reading() as connection:
-            names = connection.scalars(query).all()
-            found = [_registered(connection, name) for name in names]
-        return page_of(found, [(name,) for name in names], limit)
+            rows, token = search(connection, MODELS, asked)
+            return Page(tuple(read_models(connection, rows)), token)
 
     def create_version(self, version: ModelVersion) -> ModelVersion:
         """Store a version under the next free number; its ``version`` and times are ignored."""
-        _check_tags(version.tags)
+        check_version(version)
+        _check_stage(version.current_stage)
         version = msgspec.structs.replace(version, name=normalised(version.name))
-        now = now_ms()
         parent = tables.registered_models
-        # The row is locked by its own update: concurrent calls wait for each other and get consecutive numbers.
-        counted = (
-            update(parent)
-            .where(parent.c.name == version.name)
-            .values(latest_version=parent.c.latest_version + 1, last_updated_timestamp=now)
-        )
-        row = msgspec.structs.asdict(version) | {"creation_timestamp": now, "last_updated_timestamp": now}
-        row = {name: value for name, value in row.items() if name in tables.model_versions.c.keys()}
+        counted = update(parent).where(parent.c.name == version.name).values(latest_version=parent.c.latest_version + 1)
+        row = {name: getattr(version, name) for name in tables.model_versions.c.keys()}
         with self._database.writing() as connection:
-            number = connection.execute(counted.returning(parent.c.latest_version)).scalar()
-            if number is None:
-                raise _no_model(version.name)
-            connection.execute(insert(tables.model_versions).values(row | {"version": number}))
-            if version.tags:
-                owner = {"name": version.name, "version": number}
-                overwrite_pairs(connection, tables.version_tags, owner, version.tags)
-            return _version(connection, version.name, number)
+            # Concurrent calls wait here for each other: numbers are consecutive, and times rise with them.
+            lock_model(connection, version.name)
+            number = connection.execute(counted.returning(parent.c.latest_version)).scalar_one()
+            now = now_ms()
+            row |= {"version": number, "creation_timestamp": now, "last_updated_timestamp": now}
+            connection.execute(insert(tables.model_versions).values(row))
+            _touch(connection, version.name, {})
+            overwrite_pairs(connection, tables.version_tags, {"name": version.name, "version": number}, version.tags)
+            return read_version(connection, version.name, number)
 
     def get_version(self, name: str, version: int) -> ModelVersion:
         """Read a version; NotFound if there is none."""
-        name = normalised(name)
         with self._database.reading() as connection:
-            return _version(connection, name, version)
+            return read_version(connection, normalised(name), version)
 
     def version_by_alias(self, name: str, alias: str) -> ModelVersion:
         """Read the version that holds an alias; NotFound if nobody does, naming those who hold others."""
         name = normalised(name)
         with self._database.reading() as connection:
-            held = _registered(connection, name).aliases
+            held = read_model(connection, name).aliases
             if alias not in held:
                 others = ", ".join(f"{other} → version {number}" for other, number in sorted(held.items()))
                 raise NotFound(
                     f"alias {alias!r} of model {name!r} is held by no version ({others or 'it has no alias at all'});"
                     f" give it to one with 'ratoon promote {name} VERSION --alias {alias}'"
                 )
-            return _version(connection, name, held[alias])
+            return read_version(connection, name, held[alias])
 
-    def list_versions(self, name: str, *, limit: int = 100, page_token: str | None = None) -> Page[ModelVersion]:
-        """The versions of a name, newest first."""
-        name = normalised(name)
-        check_limit(limit)
-        columns = tables.model_versions.c
-        query = select(columns.version).where(columns.name == name).order_by(columns.version.desc()).limit(limit + 1)
-        if page_token:
-            query = query.where(columns.version < decode_token(page_token, (int,))[0])
+    def search_versions(self, query: Query = EVERYTHING) -> Page[ModelVersion]:
+        """Versions that fulfil a query, the newest first unless it says otherwise."""
+        asked = ask(VERSIONS, query)
         with self._database.reading() as connection:
-            _registered(connection, name)
-            numbers = connection.scalars(query).all()
-            found = [_version(connection, name, number) for number in numbers]
-        return page_of(found, [(number,) for number in numbers], limit)
+            rows, token = search(connection, VERSIONS, asked)
+            return Page(tuple(read_versions(connection, rows)), token)
 
-    def set_version_tags(self, name: str, version: int, tags: Mapping[str, str]) -> None:
-        """Add or overwrite tags of a version: the only part of it that may change."""
-        name = normalised(name)
-        _check_tags(tags)
+    def update_version(
+        self,
+        name: str,
+        version: int,
+        *,
+        description: str | None = None,
+        stage: str | None = None,
+        tags: TagChanges | None = None,
+    ) -> ModelVersion:
+        """Change what is said about a version; what it consists of never changes."""
+        name, changes = normalised(name), _described(description)
+        check_tags(tags or {})
+        if stage is not None:
+            changes["current_stage"] = _check_stage(stage)
+        columns = tables.model_versions.c
         with self._database.writing() as connection:
-            _version(connection, name, version)
-            overwrite_pairs(connection, tables.version_tags, {"name": name, "version": version}, tags)
+            lock_model(connection, name)
+            read_version(connection, name, version)
+            changes["last_updated_timestamp"] = now_ms()
+            found = (columns.name == name) & (columns.version == version)
+            connection.execute(update(tables.model_versions).where(found).values(changes))
+            change_pairs(connection, tables.version_tags, {"name": name, "version": version}, tags or {})
+            return read_version(connection, name, version)
+
+    def delete_version(self, name: str, version: int) -> None:
+        """Delete a version and its aliases; NotFound if there is none."""
+        name, columns = normalised(name), tables.model_versions.c
+        with self._database.writing() as connection:
+            lock_model(connection, name)
+            read_version(connection, name, version)
+            found = (columns.name == name) & (columns.version == version)
+            connection.execute(delete(tables.model_versions).where(found))
+            _touch(connection, name, {})
 
     def move_alias(self, move: AliasMove) -> None:
         """Move an alias by compare-and-set and keep the move in its history, in one transaction."""
         check_alias(move.alias)
+        check_text("reason", move.reason, MAX_TEXT)
+        check_text("user", move.moved_by, MAX_USER)
+        check_int64("time of the move", move.timestamp)
         move = msgspec.structs.replace(move, name=normalised(move.name))
         with self._database.writing() as connection:
-            holder = _registered(connection, move.name).aliases.get(move.alias)
+            lock_model(connection, move.name)
+            holder = read_model(connection, move.name).aliases.get(move.alias)
             if holder != move.from_version:
                 raise Conflict(
                     f"alias {move.alias!r} of model {move.name!r} was moved meanwhile: {_said(holder)} holds it, not"
                     f" {_said(move.from_version)}; look at the new holder and decide again"
                 )
             if move.to_version is not None:
-                _version(connection, move.name, move.to_version)
+                read_version(connection, move.name, move.to_version)
             if move.kind != MoveKind.REFUSED:
                 _hand_over(connection, move)
             row = msgspec.structs.asdict(move) | {"verdicts": to_json(move.verdicts)}
@@ -145,54 +204,31 @@ class SqlRegistry:
 
     def alias_history(self, name: str, alias: str) -> list[AliasMove]:
         """Every move of an alias, oldest first."""
-        name = normalised(name)
-        table = tables.alias_moves
-        query = select(table).where(table.c.name == name, table.c.alias == alias).order_by(table.c.move_pk)
         with self._database.reading() as connection:
-            _registered(connection, name)
-            rows = connection.execute(query).all()
-        return [msgspec.convert(values_of(row) | {"verdicts": from_json(row.verdicts)}, AliasMove) for row in rows]
+            return read_alias_moves(connection, normalised(name), alias)
 
 
-def _check_tags(tags: Mapping[str, str]) -> None:
-    for key, value in tags.items():
-        check_key("tag", key)
-        check_text(f"value of tag {key!r}", value, MAX_TAG)
+def _described(description: str | None) -> dict[str, object]:
+    if description is None:
+        return {}
+    check_text("description", description, MAX_TEXT)
+    return {"description": description}
 
 
-def _no_model(name: str) -> NotFound:
-    return NotFound(f"model {name!r} is not registered; list the models with 'ratoon models'")
+def _check_stage(stage: str) -> str:
+    if stage not in STAGES:
+        raise InvalidInput(f"stage {stage!r} is unknown; give one of {', '.join(STAGES)}")
+    return stage
+
+
+def _touch(connection: Connection, name: str, changes: Mapping[str, object]) -> None:
+    table = tables.registered_models
+    changed: dict[str, Any] = {**changes, "last_updated_timestamp": now_ms()}
+    connection.execute(update(table).where(table.c.name == name).values(changed))
 
 
 def _said(version: int | None) -> str:
     return "nobody" if version is None else f"version {version}"
-
-
-def _registered(connection: Connection, name: str) -> RegisteredModel:
-    table = tables.registered_models
-    row = connection.execute(select(table).where(table.c.name == name)).first()
-    if row is None:
-        raise _no_model(name)
-    held = connection.execute(select(tables.aliases).where(tables.aliases.c.name == name).order_by("alias"))
-    parts = {"tags": from_json(row.tags), "aliases": {each.alias: each.version for each in held}}
-    return msgspec.convert(values_of(row) | parts, RegisteredModel)
-
-
-def _version(connection: Connection, name: str, number: int) -> ModelVersion:
-    def of(columns: Any) -> ColumnElement[bool]:
-        found: ColumnElement[bool] = (columns.name == name) & (columns.version == number)
-        return found
-
-    row = connection.execute(select(tables.model_versions).where(of(tables.model_versions.c))).first()
-    if row is None:
-        newest = _registered(connection, name).latest_version
-        raise NotFound(
-            f"version {number} of model {name!r} does not exist (the newest is {newest}); choose another one"
-        )
-    tags = connection.execute(select(tables.version_tags).where(of(tables.version_tags.c)))
-    held = connection.scalars(select(tables.aliases.c.alias).where(of(tables.aliases.c)).order_by("alias"))
-    parts = {"tags": {tag.key: tag.value for tag in tags}, "aliases": tuple(held)}
-    return msgspec.convert(values_of(row) | parts, ModelVersion)
 
 
 def _hand_over(connection: Connection, move: AliasMove) -> None:
@@ -201,7 +237,7 @@ def _hand_over(connection: Connection, move: AliasMove) -> None:
         connection.execute(delete(tables.aliases).where(columns.name == move.name, columns.alias == move.alias))
         return
     row = {"name": move.name, "alias": move.alias, "version": move.to_version}
-    statement = upsert(tables.aliases).values(row)
+    statement = insert_into(connection, tables.aliases).values(row)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["name", "alias"], set_={"version": move.to_version})
     )

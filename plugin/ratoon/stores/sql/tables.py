@@ -1,7 +1,9 @@
 """The tables, as the code sees them; ``migrations/`` is what makes them in a database.
 
-Runs and metrics have a small integer key of their own, so that a point of a metric is four numbers and no text. NaN
-cannot be stored in SQLite: such a value is kept as 0 with ``is_nan`` set.
+Runs and metrics have a small integer key of their own. A search by metric, param or tag is answered by an index that
+holds everything it asks for: that is why those tables repeat the experiment. NaN cannot be stored in SQLite: where a
+value has a column of its own, it is kept as 0 with ``is_nan`` set. The points of a metric lie in blocks, see
+:mod:`ratoon.stores.series`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -28,8 +31,27 @@ metadata = MetaData()
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _run_key() -> Column[int]:
-    return Column("run_pk", _SERIAL, ForeignKey("runs.run_pk", ondelete="CASCADE"), nullable=False, primary_key=True)
+def _run_key(*, primary_key: bool = True) -> Column[int]:
+    key = ForeignKey("runs.run_pk", ondelete="CASCADE")
+    return Column("run_pk", _SERIAL, key, nullable=False, primary_key=primary_key, autoincrement=False)
+
+
+def _experiment_key(*, primary_key: bool = False) -> Column[int]:
+    key = ForeignKey("experiments.experiment_id", ondelete="CASCADE")
+    return Column("experiment_id", _SERIAL, key, nullable=False, primary_key=primary_key, autoincrement=False)
+
+
+def _model_key() -> Column[str]:
+    return Column("model_id", String(36), ForeignKey("models.model_id", ondelete="CASCADE"), primary_key=True)
+
+
+def _found_by_value(table: str) -> Index:
+    """The index behind ``params.x = 'y'``.
+
+    PostgreSQL takes no more than 2,700 bytes of an entry: there the migration makes one on the beginning of the value,
+    which has no place here because SQLite's reflection does not know indexes on expressions.
+    """
+    return Index(f"{table}_by_value", "experiment_id", "key", "value", "run_pk").ddl_if(dialect="sqlite")
 
 
 def _pair(key_length: int = 250) -> tuple[Column[str], Column[str]]:
@@ -80,25 +102,32 @@ runs = Table(
     Column("run_pk", _SERIAL, primary_key=True),
     Column("run_id", String(32), nullable=False, unique=True),
     Column("run_name", String(500), nullable=False),
-    Column("experiment_id", _SERIAL, ForeignKey("experiments.experiment_id", ondelete="CASCADE"), nullable=False),
+    _experiment_key(),
     Column("user_id", String(256), nullable=False),
     Column("status", String(16), nullable=False),
     Column("start_time", BigInteger, nullable=False),
     Column("end_time", BigInteger),
     Column("artifact_uri", Text, nullable=False),
     Column("lifecycle_stage", String(16), nullable=False),
+    Column("deleted_time", BigInteger),
     Index("runs_by_start", "experiment_id", "lifecycle_stage", "start_time", "run_pk"),
 )
 
-params = Table("params", metadata, _run_key(), *_pair(), sqlite_with_rowid=False)
+params = Table(
+    "params", metadata, _run_key(), *_pair(), _experiment_key(), _found_by_value("params"), sqlite_with_rowid=False
+)
 
-tags = Table("tags", metadata, _run_key(), *_pair(), sqlite_with_rowid=False)
+tags = Table(
+    "tags", metadata, _run_key(), *_pair(), _experiment_key(), _found_by_value("tags"), sqlite_with_rowid=False
+)
 
+# The last point of each metric, and what all its points have in common.
 metrics = Table(
     "metrics",
     metadata,
     Column("metric_pk", _SERIAL, primary_key=True),
-    Column("run_pk", _SERIAL, ForeignKey("runs.run_pk", ondelete="CASCADE"), nullable=False),
+    _run_key(primary_key=False),
+    _experiment_key(),
     Column("key", String(250), nullable=False),
     Column("value", Double, nullable=False),
     Column("is_nan", Boolean, nullable=False),
@@ -106,25 +135,24 @@ metrics = Table(
     Column("step", BigInteger, nullable=False),
     Column("minimum", Double),
     Column("maximum", Double),
+    Column("blocks", BigInteger, nullable=False),
     UniqueConstraint("run_pk", "key"),
+    Index("metrics_by_value", "experiment_id", "key", "is_nan", "value", "run_pk"),
 )
 
-metric_points = Table(
-    "metric_points",
+metric_blocks = Table(
+    "metric_blocks",
     metadata,
     Column("metric_pk", _SERIAL, ForeignKey("metrics.metric_pk", ondelete="CASCADE"), primary_key=True),
-    Column("step", BigInteger, primary_key=True),
-    Column("timestamp", BigInteger, primary_key=True),
-    Column("value", Double, primary_key=True),
-    Column("is_nan", Boolean, primary_key=True),
-    sqlite_with_rowid=False,
+    Column("block", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 datasets = Table(
     "datasets",
     metadata,
     Column("dataset_pk", _SERIAL, primary_key=True),
-    Column("experiment_id", _SERIAL, ForeignKey("experiments.experiment_id", ondelete="CASCADE"), nullable=False),
+    _experiment_key(),
     Column("name", String(500), nullable=False),
     Column("digest", String(64), nullable=False),
     Column("source_type", String(64), nullable=False),
@@ -148,16 +176,47 @@ models = Table(
     "models",
     metadata,
     Column("model_id", String(36), primary_key=True),
-    Column("experiment_id", _SERIAL, ForeignKey("experiments.experiment_id", ondelete="CASCADE"), nullable=False),
+    _experiment_key(),
     Column("name", String(500), nullable=False),
     Column("source_run_id", String(32), index=True),
     Column("artifact_uri", Text, nullable=False),
     Column("status", String(16), nullable=False),
+    Column("status_message", Text, nullable=False),
+    Column("lifecycle_stage", String(16), nullable=False),
     Column("creation_timestamp", BigInteger, nullable=False),
     Column("last_updated_timestamp", BigInteger, nullable=False),
     Column("model_type", String(500), nullable=False),
-    Column("params", Text, nullable=False),
-    Column("tags", Text, nullable=False),
+    Index("models_by_creation", "experiment_id", "lifecycle_stage", "creation_timestamp", "model_id"),
+)
+
+model_params = Table("model_params", metadata, _model_key(), *_pair(), sqlite_with_rowid=False)
+
+model_tags = Table("model_tags", metadata, _model_key(), *_pair(), sqlite_with_rowid=False)
+
+# What was measured of a model: the last value of each metric, by run and dataset (empty where none was named).
+model_metrics = Table(
+    "model_metrics",
+    metadata,
+    _model_key(),
+    Column("key", String(250), primary_key=True),
+    Column("run_id", String(32), primary_key=True),
+    Column("dataset_name", String(500), primary_key=True),
+    Column("dataset_digest", String(64), primary_key=True),
+    Column("value", Double, nullable=False),
+    Column("is_nan", Boolean, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+)
+
+# No foreign key to the model: another store may keep it.
+run_models = Table(
+    "run_models",
+    metadata,
+    _run_key(),
+    Column("model_id", String(36), primary_key=True),
+    Column("role", String(8), primary_key=True),
+    Column("step", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 registered_models = Table(
@@ -168,7 +227,10 @@ registered_models = Table(
     Column("creation_timestamp", BigInteger, nullable=False),
     Column("last_updated_timestamp", BigInteger, nullable=False),
     Column("latest_version", Integer, nullable=False),
-    Column("tags", Text, nullable=False),
+)
+
+registered_model_tags = Table(
+    "registered_model_tags", metadata, _registered_name(primary_key=True), *_pair(), sqlite_with_rowid=False
 )
 
 model_versions = Table(
@@ -184,6 +246,8 @@ model_versions = Table(
     Column("user_id", String(256), nullable=False),
     Column("description", Text, nullable=False),
     Column("status", String(16), nullable=False),
+    Column("run_link", Text, nullable=False),
+    Column("current_stage", String(16), nullable=False),
 )
 
 version_tags = Table(
