@@ -35,7 +35,9 @@ def free_port() -> int:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", "127.0.0.1.example.org", ""])
 def test_hosts_that_others_reach_are_refused(host: str, client: Client) -> None:
-    with pytest.raises(InvalidInput, match="is refused .*no authentication yet.*; serve on 127.0.0.1 .* allow_remote"):
+    with pytest.raises(
+        InvalidInput, match="is refused .*nobody is asked who they are.*; serve on 127.0.0.1 .* allow_remote"
+    ):
         serve("models:/iris@champion", client=client, host=host, port=free_port())
 
 

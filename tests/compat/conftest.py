@@ -1,0 +1,109 @@
+"""MLflow's own client, in an environment of its own, and servers for it to talk to."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+MLFLOW = "3.17.2"
+PACKAGES = (f"mlflow=={MLFLOW}", "scikit-learn", "pandas", "numpy", "matplotlib", "pillow", "skops", "setuptools<81")
+
+
+class Running(NamedTuple):
+    """A server that was started with the command line."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    def memory(self, key: str) -> int:
+        """A figure of the process's memory in KiB, ``VmHWM`` for its highest."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition(f"{key}:")[2].split()[0])
+
+
+StartServer = Callable[[str], "AbstractContextManager[Running]"]
+
+
+@pytest.fixture(scope="session")
+def mlflow_python(request: pytest.FixtureRequest) -> Path:
+    """The Python of an environment with MLflow, made once and kept in pytest's cache.
+
+    The variable ``RATOON_MLFLOW_VENV`` names one that exists already.
+    """
+    given = os.environ.get("RATOON_MLFLOW_VENV")
+    venv = Path(given) if given else Path(request.config.cache.mkdir(f"mlflow-{MLFLOW}")) / "venv"
+    python = venv / "bin" / "python"
+    uv = [sys.executable, "-m", "uv"]
+    if not given:
+        with open(venv.with_name("lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
+            if not (venv / "complete").exists():
+                subprocess.run(
+                    [*uv, "venv", "-q", "--clear", "--python", sys.executable, venv], check=True, timeout=300
+                )
+                install = [*uv, "pip", "install", "-q", "--python", python, *PACKAGES]
+                subprocess.run(install, check=True, timeout=1800)
+                (venv / "complete").touch()
+    found = subprocess.run(
+        [python, "-c", "import mlflow; print(mlflow.__version__)"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert found.stdout.strip() == MLFLOW
+    return python
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> StartServer:
+    """Start ``ratoon server`` on a free port, over a database."""
+
+    @contextmanager
+    def start(tracking_uri: str) -> Iterator[Running]:
+        command = [sys.executable, "-m", "ratoon", "--tracking-uri", tracking_uri]
+        command += ["--artifact-root", str(tmp_path / "artifacts"), "server", "--port", "0"]
+        log = tmp_path / "server.log"
+        with (
+            open(log, "w") as file,
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process,
+        ):
+            assert process.stderr is not None
+            try:
+                url = _announced(process)
+                yield Running(url, process)
+            finally:
+                process.terminate()
+                file.write(process.communicate(timeout=60)[1])
+        assert "Traceback" not in log.read_text()
+
+    return start
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, start_server: StartServer, tmp_path: Path) -> Iterator[Running]:
+    """A server over a new database of each kind."""
+    database = f"sqlite:///{tmp_path / 'ratoon.db'}"
+    with start_server(database if request.param == "sqlite" else request.getfixturevalue("postgresql_uri")) as running:
+        yield running
+
+
+def _announced(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    for _ in range(50):
+        assert select.select([process.stderr], [], [], 60)[0], "the server said nothing"
+        line = process.stderr.readline()
+        assert line, f"the server ended with {process.wait()}"
+        if found := re.match(r"ratoon server on (http://127\.0\.0\.1:\d+) keeps ", line):
+            return found[1]
+    raise AssertionError("the server never said that it is ready")
