@@ -15,6 +15,7 @@
     ├── PluginError              a plugin cannot be loaded or contradicts another one
     ├── DeploymentFailed         a target could not bring a model into service
     └── StoreError               a database or a disk did not do what it was asked
+        └── StoreUnavailable     it cannot be reached, or takes nothing now; the same call may succeed later
 
 A message reads ``<thing> 'name' <state> (<cause>); <what to do>``. The command line prints it on one line
 and leaves with ``exit_code``: 2 for input that must be changed, 1 for everything else.
@@ -90,3 +91,7 @@ class DeploymentFailed(RatoonError):
 
 class StoreError(RatoonError):
     """A database or a disk did not do what it was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """A store cannot be reached, or takes nothing now; the same call may succeed later."""

@@ -23,6 +23,8 @@ ENTRY_POINT_GROUP = "ratoon"
 # Named, not imported: a builtin costs nothing until a manager is made, and no room depends on the ones above it.
 BUILTINS = (
     "ratoon.stores.sql.plugin",
+    "ratoon.stores.memory",
+    "ratoon.stores.rest.plugin",
     "ratoon.artifacts.plugin",
     "ratoon.models.flavors.python_function",
     "ratoon.models.flavors.sklearn",

@@ -140,6 +140,10 @@ def _anchor(uri: str, base: Path) -> str:
 
 
 def _default_artifact_root(tracking_uri: str, home: Path) -> str:
+    if tracking_uri.startswith(("http://", "https://")):
+        return tracking_uri  # a server keeps files, too
+    if tracking_uri.startswith("memory:"):
+        return tracking_uri
     if tracking_uri.startswith("sqlite:///"):
         return str(Path(tracking_uri.removeprefix("sqlite:///")).parent / "artifacts")
     return str(home / "artifacts")

@@ -164,7 +164,7 @@ def test_the_plugin_opens_folders_and_file_uris(tmp_path: Path) -> None:
         assert store is not None
         store.write("x", io.BytesIO(uri.encode()))
     assert [path.name for path in tmp_path.iterdir()] == ["a b%20"]
-    assert open_artifact_store("s3://bucket/path") is None
+    assert open_artifact_store("pigeon://loft/path") is None
 
 
 @pytest.mark.parametrize("uri", ["file://host/share", "file:///a?b", "file:///a#b"])
@@ -178,6 +178,6 @@ def test_paths_are_joined_without_empty_parts() -> None:
     assert join() == join("", "/") == ""
 
 
-@pytest.mark.parametrize("uri", ["memory:artifacts", "s3://bucket/models", "abfs:container"])
+@pytest.mark.parametrize("uri", ["pigeon:loft", "pigeon://loft/models"])
 def test_a_root_with_a_scheme_is_left_to_the_plugin_that_knows_it(uri: str) -> None:
     assert open_artifact_store(uri) is None

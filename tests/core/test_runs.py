@@ -88,7 +88,7 @@ def test_a_run_goes_on_under_its_id(client: Client, make_client: MakeClient) -> 
             again.log_param("p", 2)
     found = stored(run)
     assert (found.status, found.run_name, found.tags["again"]) == (RunStatus.FINISHED, "mine", "yes")
-    assert len(client.tracking.list_runs().items) == 1
+    assert len(client.tracking.search_runs().items) == 1
 
 
 @pytest.mark.parametrize("run_id", ["", "abc", "A" * 32, "g" * 32, "0" * 33, "../../etc"])

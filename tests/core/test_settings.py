@@ -101,7 +101,11 @@ def test_the_registry_is_where_the_runs_are(project: Path) -> None:
 
 def test_artifacts_lie_beside_the_database(project: Path) -> None:
     assert load(project, tracking_uri="sqlite:////data/r.db").artifact_root == "/data/artifacts"
-    assert load(project, tracking_uri="https://host/x").artifact_root == str(project / ".ratoon" / "artifacts")
+    assert load(project, tracking_uri="postgresql://host/x").artifact_root == str(project / ".ratoon" / "artifacts")
+
+
+def test_a_server_keeps_files_too(project: Path) -> None:
+    assert load(project, tracking_uri="https://host/x").artifact_root == "https://host/x"
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///", "sqlite:///:memory:"])

@@ -105,6 +105,7 @@ def test_the_last_tag_stays(writer: Writer, store: SometimesFailing, run: Run) -
 def test_too_many_waiting_values_make_the_caller_wait(
     writer: Writer, store: SometimesFailing, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "GATHERED", 50)
     monkeypatch.setattr(module, "MOST_WAITING", 50)
     store.gate.clear()
     reached: list[int] = []
@@ -220,3 +221,54 @@ def test_many_threads_lose_nothing(writer: Writer, store: SometimesFailing, run:
     for thread in threads:
         thread.join(30)
     assert len(store.get_run(run.run_id).metrics) == 8
+
+
+def test_values_that_come_one_by_one_share_transactions(writer: Writer, store: SometimesFailing, run: Run) -> None:
+    for step in range(100):
+        writer.put(run.run_id, point("m", 1.0, step))
+        time.sleep(0.001)
+    writer.flush(run.run_id)
+    assert len(store.batches) < 20
+    assert len(store.metric_history(run.run_id, "m")) == 100
+
+
+def test_what_could_not_be_written_is_written_without_being_asked(
+    writer: Writer, store: SometimesFailing, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REST_SECONDS", (0.01, 0.02))
+    store.failure = StoreError("busy")
+    writer.put(run.run_id, point("m", 1.0, 1))
+    until(lambda: writer._errors)
+    store.failure = None
+    until(lambda: store.batches)
+    writer.flush(run.run_id)
+    assert len(store.metric_history(run.run_id, "m")) == 1
+
+
+def test_an_interrupted_flush_loses_nothing(writer: Writer, store: SometimesFailing, run: Run) -> None:
+    store.failure = KeyboardInterrupt()  # type: ignore[assignment]
+    writer._asleep = False  # the thread is not to come first
+    writer.put(run.run_id, point("m", 1.0, 1))
+    with pytest.raises(KeyboardInterrupt):
+        writer.flush(run.run_id)
+    store.failure = None
+    writer.put(run.run_id, point("m", 1.0, 2))
+    writer.flush(run.run_id)
+    assert [metric.step for metric in store.metric_history(run.run_id, "m")] == [1, 2]
+
+
+def test_memory_is_bounded_while_nothing_can_be_written(
+    writer: Writer, store: SometimesFailing, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, number in (("GATHERED", 20), ("MOST_WAITING", 20), ("MOST_KEPT", 100)):
+        monkeypatch.setattr(module, name, number)
+    store.failure = StoreError("the disk is full")
+    with pytest.raises(StoreError, match=r"values wait to be written .* \(the disk is full\); flush when it works"):
+        for step in range(1000):
+            writer.put(run.run_id, point("m", 1.0, step))
+    assert 100 < step < 150
+    store.failure = None
+    writer.flush(run.run_id)
+    writer.put(run.run_id, point("m", 1.0, step))
+    writer.flush(run.run_id)
+    assert len(store.metric_history(run.run_id, "m")) == step + 1

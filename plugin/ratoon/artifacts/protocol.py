@@ -7,7 +7,9 @@ is allowed in it. A call that returned is durable, a file that was not written t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from ratoon.entities import Artifact
 
@@ -33,3 +35,18 @@ class ArtifactStore(Protocol):
 
     def delete(self, path: str) -> None:
         """Take a file or a folder away; not an error if it is not there."""
+
+
+class Freed(Struct, frozen=True, kw_only=True):
+    """How many contents went that no path stood for, and their bytes."""
+
+    blobs: int
+    size: int
+
+
+@runtime_checkable
+class Collectable(Protocol):
+    """A store that keeps contents apart from paths, and can remove those that no path stands for any more."""
+
+    def collect(self, grace: float, *, dry_run: bool = False) -> Freed:
+        """Remove contents without a path, and debris of broken writes, that are older than ``grace`` seconds."""

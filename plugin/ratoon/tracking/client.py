@@ -6,7 +6,7 @@ import re
 import threading
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -20,6 +20,9 @@ from ratoon.stores.protocol import Registry, TrackingStore
 from ratoon.tracking.context import random_name, surroundings
 from ratoon.tracking.run import ActiveRun
 from ratoon.tracking.writer import Writer
+
+if TYPE_CHECKING:
+    from ratoon.tracking.outbox import Outbox
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -40,7 +43,7 @@ class Client:
         self.manager = manager or default_manager()
         self._stores: dict[str, Any] = {}
         self._writer: Writer | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def tracking(self) -> TrackingStore:
@@ -68,6 +71,11 @@ class Client:
             with self._lock:
                 self._writer = self._writer or Writer(store)
         return self._writer
+
+    @property
+    def outbox(self) -> Outbox | None:
+        """What waits for the server that the tracking URI names; None if it names none."""
+        return getattr(self.tracking, "outbox", None)
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of a name, created if there is none."""
@@ -161,4 +169,24 @@ class Client:
         if store is None:
             shown = without_password(uri)
             raise InvalidInput(f"{what} '{shown}' is opened by no plugin; correct it, or install one that knows it")
+        return self._steady(hook, store)
+
+    def _steady(self, hook: str, store: Any) -> Any:
+        """A store that goes on while its server is away, if it has one."""
+        address = getattr(store, "address", None)
+        if address is None or hook == "open_registry":
+            return store
+        from ratoon.tracking.outage import SteadyArtifactStore, SteadyTrackingStore
+        from ratoon.tracking.outbox import Outbox
+
+        if hook == "open_tracking_store":
+            return SteadyTrackingStore(Outbox(self.settings.home / "spool", store, self._files))
+        steady = self.tracking
+        if isinstance(steady, SteadyTrackingStore) and steady.outbox.tracking.address == address:
+            return SteadyArtifactStore(store, steady)
+        return store
+
+    def _files(self) -> ArtifactStore:
+        """The store of files as the plugin opened it."""
+        store: ArtifactStore = self.manager.hook.open_artifact_store(uri=self.settings.artifact_root)
         return store

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ratoon.entities import Dataset, Model, RunStatus
 from ratoon.errors import InvalidInput
@@ -131,9 +131,14 @@ def log_metric(key: str, value: float, step: int = 0, timestamp: int | None = No
     _run().log_metric(key, value, step, timestamp)
 
 
-def log_metrics(metrics: Mapping[str, float], step: int = 0) -> None:
+def log_metrics(metrics: Mapping[str, float], step: int = 0, timestamp: int | None = None) -> None:
     """Record one point of several metrics of the active run."""
-    _run().log_metrics(metrics, step)
+    _run().log_metrics(metrics, step, timestamp)
+
+
+def log_system_metrics(interval: float = 10.0) -> None:
+    """Record in the background how busy the machine is, every so many seconds until the active run ends."""
+    _run().log_system_metrics(interval)
 
 
 def set_tag(key: str, value: object) -> None:
@@ -156,6 +161,11 @@ def log_artifacts(folder: str | os.PathLike[str], artifact_path: str | None = No
     _run().log_artifacts(folder, artifact_path)
 
 
+def log_stream(stream: BinaryIO, artifact_file: str) -> None:
+    """Keep what a binary stream yields as a file of the active run."""
+    _run().log_stream(stream, artifact_file)
+
+
 def log_text(text: str, artifact_file: str) -> None:
     """Keep a text as a file of the active run."""
     _run().log_text(text, artifact_file)
@@ -164,6 +174,28 @@ def log_text(text: str, artifact_file: str) -> None:
 def log_dict(value: Mapping[str, Any] | list[Any], artifact_file: str) -> None:
     """Keep a value as a JSON or YAML file of the active run."""
     _run().log_dict(value, artifact_file)
+
+
+def log_figure(figure: Any, artifact_file: str, **options: Any) -> None:
+    """Keep a figure of Matplotlib or Plotly with the active run; the options are for its own method of saving."""
+    _run().log_figure(figure, artifact_file, **options)
+
+
+def log_image(
+    image: Any,
+    artifact_file: str | None = None,
+    *,
+    key: str | None = None,
+    step: int = 0,
+    timestamp: int | None = None,
+) -> None:
+    """Keep a picture of Pillow or NumPy with the active run, under a name or as one of a series with a key."""
+    _run().log_image(image, artifact_file, key=key, step=step, timestamp=timestamp)
+
+
+def log_table(data: Any, artifact_file: str) -> None:
+    """Keep a table with the active run, or add rows to the one of that name."""
+    _run().log_table(data, artifact_file)
 
 
 def log_input(dataset: Dataset, context: str = "") -> None:

@@ -16,8 +16,9 @@ from ratoon.errors import AlreadyExists, NotFound
 from ratoon.manager import notify
 from ratoon.stores.limits import check_model_name, check_name
 from ratoon.tracking.client import Client
+from ratoon.tracking.files import files_below
 from ratoon.tracking.locations import ModelUri, artifact_key, parse_model_uri
-from ratoon.tracking.run import ActiveRun, files_below
+from ratoon.tracking.run import ActiveRun
 
 if TYPE_CHECKING:
     from ratoon.models.loading import LoadedModel
@@ -70,6 +71,7 @@ def log_model(
             last_updated_timestamp=now,
         )
     )
+    model_id = record.model_id  # MLflow's server gives one of its own
     try:
         with tempfile.TemporaryDirectory(prefix="ratoon-model-") as scratch:
             folder = Path(scratch) / "model"

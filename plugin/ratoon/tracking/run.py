@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import mimetypes
 import operator
-import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from time import time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from ratoon.artifacts.paths import check_path, join
 from ratoon.clock import now_ms
 from ratoon.entities import Dataset, DatasetInput, Metric, Model, Run, RunStatus
 from ratoon.errors import InvalidInput
 from ratoon.manager import notify
-from ratoon.stores.limits import MAX_PARAM, MAX_TAG, check_key, check_metric, check_text
-from ratoon.tracking.locations import artifact_key
+from ratoon.stores.limits import INT64, MAX_PARAM, MAX_TAG, check_key, check_metric, check_text
+from ratoon.tracking.files import FileLogging
 from ratoon.tracking.writer import Param, Tag
 
 if TYPE_CHECKING:
     from ratoon.tracking.client import Client
+    from ratoon.tracking.system_metrics import SystemMetrics
 
 
-class ActiveRun:
+class ActiveRun(FileLogging):
     """A run that is written to. As a context manager it ends the run: FINISHED, FAILED or KILLED.
 
     Params, metrics and tags wait for neither disk nor network: :meth:`flush` and :meth:`end` do. Files and datasets are
@@ -38,7 +33,10 @@ class ActiveRun:
         self.info = run
         self.run_id = run.run_id
         self.experiment_id = run.experiment_id
+        self._put = client.writer.put
         self._params = dict(run.params)
+        self._metrics: set[str] = set()
+        self._sampling: SystemMetrics | None = None
 
     def log_param(self, key: str, value: object) -> None:
         """Record a param; it is written once, another value under the same key is InvalidInput."""
@@ -51,7 +49,7 @@ class ActiveRun:
                 f"param {key!r} of run '{self.run_id}' is {known!r} and cannot become {text!r}; log it under another"
                 " key, or start a new run"
             )
-        self.client.writer.put(self.run_id, Param(key, text))
+        self._put(self.run_id, Param(key, text))
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Record several params."""
@@ -67,74 +65,45 @@ class ActiveRun:
             step: Where in the training the point lies.
             timestamp: Milliseconds since the epoch; now if None.
         """
-        try:
-            number = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
-            metric = Metric(key, number, now_ms() if timestamp is None else timestamp, operator.index(step))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InvalidInput(
-                f"metric {key!r} cannot take the value {value!r} at step {step!r}; give numbers"
-            ) from error
-        if isinstance(value, (str, bytes, bool)):
-            raise InvalidInput(f"metric {key!r} cannot take the value {value!r}; give a number, or log it as a param")
-        check_metric(metric)
-        self.client.writer.put(self.run_id, metric)
+        if type(value) is not float or type(step) is not int:
+            value, step = _numbers(key, value, step)
+        now = time_ns() // 1_000_000 if timestamp is None else timestamp
+        metric = Metric(key, value, now, step)
+        # What passed once need not be looked at again: these few comparisons take a fifth of the time.
+        known = type(key) is str and key in self._metrics and type(now) is int
+        if not (known and -INT64 <= step < INT64 and -INT64 <= now < INT64):
+            check_metric(metric)
+            self._metrics.add(key)
+        self._put(self.run_id, metric)
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Record one point of several metrics."""
-        now = now_ms()
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0, timestamp: int | None = None) -> None:
+        """Record one point of several metrics, all with the same timestamp."""
+        now = now_ms() if timestamp is None else timestamp
         for key, value in metrics.items():
             self.log_metric(key, value, step, now)
+
+    def log_system_metrics(self, interval: float = 10.0) -> None:
+        """Record in the background how busy the machine is, every so many seconds until the run ends.
+
+        Raises:
+            MissingExtra: psutil is not installed.
+        """
+        from ratoon.tracking.system_metrics import SystemMetrics
+
+        if self._sampling is None:
+            self._sampling = SystemMetrics(self, interval)
 
     def set_tag(self, key: str, value: object) -> None:
         """Set a tag; what it was before is overwritten."""
         check_key("tag", key)
         text = str(value)
         check_text(f"value of tag {key!r}", text, MAX_TAG)
-        self.client.writer.put(self.run_id, Tag(key, text))
+        self._put(self.run_id, Tag(key, text))
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
         """Set several tags."""
         for key, value in tags.items():
             self.set_tag(key, value)
-
-    def log_artifact(self, local_path: str | os.PathLike[str], artifact_path: str | None = None) -> None:
-        """Keep a file, or a folder with everything in it.
-
-        Args:
-            local_path: The file; a link in a folder is refused, since it could lead anywhere.
-            artifact_path: The folder of the run's artifacts to put it in; their root if None.
-        """
-        path = Path(local_path)
-        if path.is_dir():
-            self.log_artifacts(path, join(artifact_path or "", path.name))
-            return
-        self._store_file(path, join(artifact_path or "", path.name))
-
-    def log_artifacts(self, folder: str | os.PathLike[str], artifact_path: str | None = None) -> None:
-        """Keep everything that a folder holds, under the same names."""
-        root = Path(folder)
-        if not root.is_dir():
-            raise InvalidInput(f"folder '{root}' does not exist; give one that does")
-        for path in files_below(root):
-            self._store_file(path, join(artifact_path or "", path.relative_to(root).as_posix()))
-
-    def log_text(self, text: str, artifact_file: str) -> None:
-        """Keep a text as a file, in UTF-8."""
-        try:
-            content = text.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidInput(f"text '{artifact_file}' holds a lone surrogate; remove it, or log a file") from error
-        self._store(io.BytesIO(content), artifact_file)
-
-    def log_dict(self, value: Mapping[str, Any] | list[Any], artifact_file: str) -> None:
-        """Keep a value as a JSON file, or as YAML if the name ends so."""
-        if mimetypes.guess_type(artifact_file)[0] == "application/yaml" or artifact_file.endswith((".yml", ".yaml")):
-            import yaml
-
-            text = yaml.safe_dump(value, sort_keys=False)
-        else:
-            text = json.dumps(value, indent=2, default=str)
-        self.log_text(text, artifact_file)
 
     def log_input(self, dataset: Dataset, context: str = "") -> None:
         """Record a dataset that the run used; ``context`` tells for what, "training" for example."""
@@ -153,6 +122,8 @@ class ActiveRun:
 
     def end(self, status: RunStatus = RunStatus.FINISHED) -> None:
         """Make everything durable and close the run."""
+        if self._sampling is not None:
+            self._sampling.stop()
         try:
             self.flush()
         finally:  # a value that the store refused must not leave the run open for ever
@@ -167,26 +138,15 @@ class ActiveRun:
     ) -> None:
         self.end(status_after(error))
 
-    def _store_file(self, path: Path, artifact_file: str) -> None:
-        try:
-            with open(path, "rb") as stream:
-                self._store(stream, artifact_file)
-        except OSError as error:
-            raise InvalidInput(f"file '{path}' cannot be read ({error.strerror}); give one that can") from error
 
-    def _store(self, stream: BinaryIO, artifact_file: str) -> None:
-        check_path(artifact_file)
-        self.client.artifacts.write(join(artifact_key(self.info.artifact_uri), artifact_file), stream)
-        notify(self.client.manager, "artifact_logged", run_id=self.run_id, path=artifact_file)
-
-
-def files_below(folder: Path) -> Iterable[Path]:
-    """Every file of a folder and its subfolders, in order; InvalidInput at a link, which could lead anywhere."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            raise InvalidInput(f"folder '{folder}' holds the link '{path.relative_to(folder)}'; replace it by a copy")
-        if path.is_file():
-            yield path
+def _numbers(key: str, value: object, step: object) -> tuple[float, int]:
+    """A metric's value and step as Python's own numbers, whatever library they are from."""
+    if isinstance(value, (str, bytes, bool)):
+        raise InvalidInput(f"metric {key!r} cannot take the value {value!r}; give a number, or log it as a param")
+    try:
+        return float(value), operator.index(step)  # type: ignore[arg-type]  # what they do not take raises TypeError
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"metric {key!r} cannot take the value {value!r} at step {step!r}; give numbers") from error
 
 
 def status_after(error: BaseException | None) -> RunStatus:

@@ -1,7 +1,8 @@
 """The write path: user code puts values into a queue, one thread groups them and commits them.
 
-``put`` costs an append. ``flush`` returns when everything that was put before it is durable. What cannot be written is
-not dropped: the next flush tries again, and raises if it still fails.
+``put`` costs an append. ``flush`` writes, in the caller's thread, whatever waits: when it returns, everything that was
+put before it is durable. What cannot be written is not dropped: the next attempt takes it along, and ``flush`` raises
+if that fails, too.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import logging
 import os
 import sys
 import threading
+import time
 import weakref
 from collections import deque
-from collections.abc import Iterable
 
 from msgspec import Struct, field
 
@@ -24,8 +25,18 @@ from ratoon.stores.protocol import TrackingStore
 # An idle thread goes after so many seconds; the next value starts another one.
 IDLE_SECONDS = 1.0
 
-# So many entries may wait before the caller waits, too: an upper limit for memory, not a batch size.
+# How long the thread lets values gather, so that a transaction carries many; it does not wait once so many are there.
+GATHER_SECONDS = 0.05
+GATHERED = 10_000
+
+# How long it lets a store rest that could not be written to, at first and at most.
+REST_SECONDS = (0.2, 10.0)
+
+# So many values may wait before the caller writes them itself: an upper limit for memory, not a batch size.
 MOST_WAITING = 100_000
+
+# So many values are kept while the store cannot be written to; then whoever logs more is told.
+MOST_KEPT = 1_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +55,6 @@ class Tag(Struct, frozen=True):
     value: str
 
 
-class _Barrier(Struct):
-    passed: threading.Event
-
-
 class _Pending(Struct):
     """What one run has in the queue."""
 
@@ -55,19 +62,25 @@ class _Pending(Struct):
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        return len(self.metrics) + len(self.params) + len(self.tags)
+
     def add(self, entry: Metric | Param | Tag) -> None:
-        if isinstance(entry, Metric):
+        if type(entry) is Metric:
             self.metrics.append(entry)
         elif isinstance(entry, Param):
             # The first value stays, as it would in the store: another one is refused where it was logged.
             self.params.setdefault(entry.key, entry.value)
-        else:
+        elif isinstance(entry, Tag):
             self.tags[entry.key] = entry.value
 
-    def add_all(self, batch: RunBatch) -> None:
-        self.metrics.extend(batch.metrics)
-        self.params.update(batch.params)
-        self.tags.update(batch.tags)
+    def add_all(self, other: _Pending) -> None:
+        self.metrics.extend(other.metrics)
+        self.params.update(other.params)
+        self.tags.update(other.tags)
+
+    def batch(self, run_id: str) -> RunBatch:
+        return RunBatch(run_id=run_id, metrics=tuple(self.metrics), params=self.params, tags=self.tags)
 
 
 class Writer:
@@ -79,12 +92,19 @@ class Writer:
         _writers.add(self)
 
     def put(self, run_id: str, entry: Metric | Param | Tag) -> None:
-        """Add a value to what is to be written; it must have passed :mod:`ratoon.stores.limits`."""
-        self._queue.append((run_id, entry))
-        if not self._busy.is_set():
+        """Add a value to what is to be written; it must have passed :mod:`ratoon.stores.limits`.
+
+        Raises:
+            StoreError: The store has not been writable for so long that no more can be kept.
+        """
+        if self._full:
+            self._refuse()
+        queue = self._queue
+        queue.append((run_id, entry))
+        if self._asleep:
             self._wake()
-        if len(self._queue) > MOST_WAITING:
-            self.drain()
+        elif len(queue) >= GATHERED:
+            self._relieve()
 
     def flush(self, run_id: str) -> None:
         """Return when everything that was put before is durable.
@@ -99,101 +119,130 @@ class Writer:
             raise error
 
     def drain(self) -> None:
-        """Return when everything that was put before is written, or kept for the next flush."""
-        barrier = _Barrier(threading.Event())
-        self._queue.append(("", barrier))
-        self._wake()
-        barrier.passed.wait()
+        """Return when everything that was put before is written, or kept for the next attempt."""
+        with self._writing:
+            if self._queue or self._kept:
+                self._write_waiting()
 
     def _start_afresh(self) -> None:
-        self._queue: deque[tuple[str, Metric | Param | Tag | _Barrier]] = deque()
+        self._queue: deque[tuple[str, Metric | Param | Tag]] = deque()
         self._kept: dict[str, _Pending] = {}
         self._errors: dict[str, RatoonError] = {}
-        self._busy = threading.Event()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._asleep = True
+        self._full = False
+        self._enough = threading.Event()
         self._work = threading.Event()
+        self._waking = threading.Lock()
+        self._writing = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def _wake(self) -> None:
-        self._busy.set()
-        with self._lock:
+        with self._waking:
+            self._asleep = False
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="ratoon-writer", daemon=True)
                 try:
                     self._thread.start()
                 except RuntimeError:  # the interpreter is on its way out and starts no thread any more
-                    self._thread = None
-                    self._write_waiting()
+                    self._thread, self._asleep = None, True
+                    self.drain()
                     return
                 _flush_in_workers()
             self._work.set()
 
+    def _relieve(self) -> None:
+        """Many values wait: the thread need not wait for more. Where far too many do, the caller lends a hand."""
+        if len(self._queue) >= MOST_WAITING:
+            self.drain()
+        elif not self._enough.is_set():
+            self._enough.set()
+
+    def _refuse(self) -> None:
+        causes = "; ".join(sorted({str(error) for error in list(self._errors.values())}))
+        raise StoreError(f"{MOST_KEPT} values wait to be written and no more are taken ({causes}); flush when it works")
+
     def _run(self) -> None:
+        rest, longest = REST_SECONDS
         while self._work.wait(IDLE_SECONDS) or not self._retire():
             self._work.clear()
-            while self._queue:
-                self._write_waiting()
-            self._busy.clear()
-            # An entry that came after the queue was seen empty, and saw the thread busy, must not be left behind.
+            self._enough.wait(GATHER_SECONDS)
+            self._enough.clear()
+            self.drain()
+            if self._kept:
+                time.sleep(rest)
+                rest = min(2 * rest, longest)
+                self._work.set()
+                continue
+            rest = REST_SECONDS[0]
+            self._asleep = True
+            # A value that came after the queue was emptied, and saw the thread awake, must not be left behind.
             if self._queue:
-                self._busy.set()
+                self._asleep = False
                 self._work.set()
 
     def _retire(self) -> bool:
         """Give up the thread's place, unless somebody has just brought work."""
-        with self._lock:
+        with self._waking:
             if self._work.is_set():
                 return False
             self._thread = None
             return True
 
     def _write_waiting(self) -> None:
-        """Write everything up to now; barriers open when what lay before them is written."""
-        pending, self._kept = self._kept, {}
-        barriers = []
-        for _ in range(len(self._queue)):
-            run_id, entry = self._queue.popleft()
-            if isinstance(entry, _Barrier):
-                barriers.append(entry)
-            else:
-                pending.setdefault(run_id, _Pending()).add(entry)
-        for run_id, found in pending.items():
-            self._write(run_id, found)
-        for barrier in barriers:
-            barrier.passed.set()
+        """Write everything up to now, by one thread at a time.
+
+        What a KeyboardInterrupt cuts short is written again by the next attempt: nothing is taken away before it is
+        durable, and all of it may be written twice.
+        """
+        queue, kept = self._queue, self._kept
+        last, found = "", _Pending()
+        for _ in range(len(queue)):
+            run_id, entry = queue[0]
+            if run_id != last:
+                last, found = run_id, kept.setdefault(run_id, _Pending())
+            found.add(entry)
+            queue.popleft()
+        for run_id in list(kept):
+            self._write(run_id, kept[run_id])
+        self._full = sum(map(len, kept.values())) > MOST_KEPT
 
     def _write(self, run_id: str, pending: _Pending) -> None:
-        batch = RunBatch(run_id=run_id, metrics=tuple(pending.metrics), params=pending.params, tags=pending.tags)
         try:
-            self._store.log_batch(batch)
-            if isinstance(self._errors.get(run_id), StoreError):
-                del self._errors[run_id]  # what could not be written then is written now
+            self._store.log_batch(pending.batch(run_id))
         except InvalidInput as error:
-            self._write_apart(batch, error)
+            self._write_apart(run_id, pending, error)
         except NotFound as error:  # the run is gone for good: there is nothing to try again
             self._errors[run_id] = error
+            del self._kept[run_id]
         except RatoonError as error:
-            self._kept[run_id] = pending
             self._errors[run_id] = error
         except Exception as error:  # a store's bug must not end the thread and with it every later write
             logger.exception("writing to run %s failed", run_id)
             self._errors[run_id] = RatoonError(f"run '{run_id}' could not be written to ({error!r}); see the log")
+            del self._kept[run_id]
+        else:
+            del self._kept[run_id]
+            if isinstance(self._errors.get(run_id), StoreError):
+                del self._errors[run_id]  # what could not be written then is written now
 
-    def _write_apart(self, batch: RunBatch, error: InvalidInput) -> None:
+    def _write_apart(self, run_id: str, pending: _Pending, error: InvalidInput) -> None:
         """One refused value must not take the others with it."""
-        parts: Iterable[RunBatch] = (
-            RunBatch(run_id=batch.run_id, metrics=batch.metrics, tags=batch.tags),
-            *(RunBatch(run_id=batch.run_id, params={key: value}) for key, value in batch.params.items()),
-        )
-        self._errors[batch.run_id] = error
+        self._errors[run_id] = error
+        parts = [_Pending(metrics=pending.metrics, tags=pending.tags)]
+        parts += [_Pending(params={key: value}) for key, value in pending.params.items()]
+        later = _Pending()
         for part in parts:
             try:
-                self._store.log_batch(part)
+                self._store.log_batch(part.batch(run_id))
             except InvalidInput as refused:
-                self._errors[batch.run_id] = refused
+                self._errors[run_id] = refused
             except RatoonError as failed:
-                self._errors[batch.run_id] = failed
-                self._kept.setdefault(batch.run_id, _Pending()).add_all(part)
+                self._errors[run_id] = failed
+                later.add_all(part)
+        if len(later):
+            self._kept[run_id] = later
+        else:
+            del self._kept[run_id]
 
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
@@ -208,8 +257,7 @@ def _after_fork() -> None:
 @atexit.register
 def _flush_all() -> None:
     for writer in list(_writers):
-        if writer._queue or writer._kept or writer._thread is not None:
-            writer.drain()
+        writer.drain()
         for run_id, error in writer._errors.items():
             logger.error("run %s: the last values could not be written: %s", run_id, error)
 
