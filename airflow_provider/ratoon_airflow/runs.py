@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from ratoon.stores.protocol import Registry
     from ratoon.tracking.client import Client
 
-_CLOCKS_APART = 3_600_000  # the milliseconds by which two machines may disagree about the time
-
 _NAMESPACE = UUID("8b0f5b3e-6a0e-5f0e-9d0c-2f6d3c7a51aa")
 
 
@@ -79,29 +77,18 @@ def run_report(client: Client, run: Run) -> dict[str, Any]:
 
 
 def versions_of(registry: Registry, run: Run) -> list[ModelVersion]:
-    """The registered versions that a run made."""
-    found: list[ModelVersion] = []
-    token: str | None = None
-    while True:
-        page = registry.list_registered_models(page_token=token)
-        for model in page.items:
-            found.extend(
-                version
-                for version in versions_since(registry, model.name, run.start_time)
-                if version.run_id == run.run_id
-            )
-        if (token := page.next_token) is None:
-            return found
+    """The registered versions that a run made, by name and number."""
+    return list(found_versions(registry, f"run_id = '{run.run_id}'"))
 
 
-def versions_since(registry: Registry, name: str, start: int) -> Iterator[ModelVersion]:
-    """Versions from the newest on, down to the first that is older than a time: a run registers nothing before it."""
+def found_versions(registry: Registry, condition: str) -> Iterator[ModelVersion]:
+    """The versions that fulfil a filter, by name and number, page by page."""
+    from ratoon.entities import Query
+
     token: str | None = None
     while True:
-        page = registry.list_versions(name, page_token=token)
-        for version in page.items:
-            if version.creation_timestamp < start - _CLOCKS_APART:
-                return
-            yield version
+        query = Query(filter=condition, order_by=("name", "version_number"), page_token=token)
+        page = registry.search_versions(query)
+        yield from page.items
         if (token := page.next_token) is None:
             return

@@ -197,4 +197,4 @@ def read(path: Path) -> str:
 
 
 def runs_of(dag_id: str, client: Client) -> list[Any]:
-    return [run for run in client.tracking.list_runs().items if run.tags.get("airflow.dag_id") == dag_id]
+    return [run for run in client.tracking.search_runs().items if run.tags.get("airflow.dag_id") == dag_id]

@@ -68,6 +68,39 @@ def test_a_run_is_found_by_name_or_as_the_latest(cli: Cli, named: str) -> None:
     assert json.loads(cli("runs", "show", named, "--json").stdout)["run_name"] == "tree"
 
 
+def test_runs_are_filtered_and_ordered(cli: Cli) -> None:
+    def names(*options: str) -> list[str]:
+        return [run["run_name"] for run in json.loads(cli("runs", "--json", *options).stdout)]
+
+    assert names("--filter", "params.max_depth = '1'") == ["stump"]
+    assert names("--filter", "metrics.accuracy > 0", "--order-by", "metrics.accuracy") == ["stump", "tree"]
+    assert names("--order-by", "params.seed", "--order-by", "run_name DESC") == ["tree", "stump"]
+    assert "no such runs" in cli("runs", "--filter", "metrics.accuracy > 1").stdout
+
+
+def test_a_run_is_deleted_and_restored(cli: Cli) -> None:
+    assert "bring it back with 'ratoon runs restore" in cli("runs", "delete", "stump").stdout
+    assert [run["run_name"] for run in json.loads(cli("runs", "--json").stdout)] == ["tree"]
+    assert [run["run_name"] for run in json.loads(cli("runs", "--deleted", "--json").stdout)] == ["stump"]
+    assert cli("runs", "restore", "stump").returncode == 0
+    assert [run["run_name"] for run in json.loads(cli("runs", "--json").stdout)] == ["tree", "stump"]
+
+
+def test_an_experiment_is_renamed_deleted_and_restored(cli: Cli) -> None:
+    def names(*options: str) -> set[str]:
+        return {each["name"] for each in json.loads(cli("experiments", "--json", *options).stdout)}
+
+    assert "renamed to 'grapes'" in cli("experiments", "rename", "wines", "grapes").stdout
+    try:
+        assert "deleted with its runs" in cli("experiments", "delete", "grapes").stdout
+        assert ("grapes" in names(), "grapes" in names("--deleted")) == (False, True)
+        assert json.loads(cli("runs", "--json").stdout) == []
+        assert "restored with its runs" in cli("experiments", "restore", "grapes").stdout
+        assert "grapes" in names() and len(json.loads(cli("runs", "--json").stdout)) == 2
+    finally:
+        assert cli("experiments", "rename", "grapes", "wines").returncode == 0
+
+
 def test_a_run_is_found_by_the_beginning_of_its_id_and_shown_with_all_it_recorded(cli: Cli) -> None:
     run_id = json.loads(cli("runs", "--json").stdout)[0]["run_id"]
     shown = cli("runs", "show", run_id[:10]).stdout
@@ -130,6 +163,12 @@ REFUSALS = [
     (["runs", "show", "nobody"], 1, "is none of the latest 1000"),
     (["runs", "--experiment", "nope"], 1, "experiment 'nope' does not exist"),
     (["runs", "--limit", "0"], 2, "page size 0 is not allowed"),
+    (["runs", "--filter", "metrics.x >> 1"], 2, "filter is wrong at character 12"),
+    (["runs", "--order-by", "colour"], 2, "there is no attribute 'colour'"),
+    (["runs", "delete", "nobody"], 1, "is none of the latest 1000"),
+    (["runs", "restore", "tree"], 1, "is none of the latest 1000"),
+    (["experiments", "delete", "nope"], 1, "experiment 'nope' does not exist"),
+    (["experiments", "rename", "wines", "Default"], 1, "experiment 'Default' exists already"),
     (["models", "show", "nope"], 1, "model 'nope' is not registered"),
     (["models", "register", "tree", "--name", "a/b"], 2, "leave out the characters"),
     (["models", "register", "tree", "--name", "w", "--model", "other"], 1, "logged no model 'other'"),

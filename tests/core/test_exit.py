@@ -26,7 +26,7 @@ def test_a_run_that_nobody_ends_ends_with_the_script(tmp_path: Path, ending: str
     environ = {"RATOON_TRACKING_URI": f"sqlite:///{tmp_path}/ratoon.db"}
     subprocess.run([sys.executable, "-c", code], env=environ, cwd=tmp_path, capture_output=True)
 
-    (run,) = Client(tracking_uri=environ["RATOON_TRACKING_URI"]).tracking.list_runs().items
+    (run,) = Client(tracking_uri=environ["RATOON_TRACKING_URI"]).tracking.search_runs().items
     assert run.status is status
     assert run.params == {"depth": "3"}
     assert run.metrics["loss"].value == 0.5

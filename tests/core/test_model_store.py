@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ratoon.entities import Model, ModelStatus, ModelVersion
+from ratoon.entities import Model, ModelOutput, ModelStatus, ModelVersion
 from ratoon.errors import Corrupt, InvalidInput, NotFound, RatoonError, Untrusted
 from ratoon.hookspecs import hookimpl
 from ratoon.registry.promotion import set_alias
@@ -44,7 +44,7 @@ def test_a_logged_model_belongs_to_its_run(client: Client, logged: Model) -> Non
     assert logged.status == ModelStatus.READY
     assert logged.source_run_id is not None
     assert client.tracking.run_models(logged.source_run_id) == [logged]
-    assert client.tracking.get_run(logged.source_run_id).models == (logged.model_id,)
+    assert client.tracking.get_run(logged.source_run_id).model_outputs == (ModelOutput(model_id=logged.model_id),)
 
 
 def test_a_model_predicts_the_same_under_each_of_its_uris(
@@ -175,7 +175,7 @@ def test_a_model_whose_saving_breaks_off_is_marked_and_leaves_no_version(make_cl
         run.log_model("text", register_as="wine")
     (model,) = client.tracking.run_models(run.run_id)
     assert model.status == ModelStatus.FAILED
-    assert client.registry.list_registered_models().items == ()
+    assert client.registry.search_registered_models().items == ()
 
 
 @pytest.mark.parametrize("name", ["../up", "/abs", "", "a//b"])
@@ -209,4 +209,4 @@ def test_observers_hear_of_versions(make_client: MakeClient, estimator: Logistic
     client = make_client(Observer())
     with client.start_run() as run:
         run.log_model(estimator, register_as="wine")
-    assert heard == list(client.registry.list_versions("wine").items)
+    assert heard == list(client.registry.search_versions().items)

@@ -67,7 +67,7 @@ class WineProject:
 
     def runs(self) -> list[Run]:
         store = self.client().tracking
-        return [store.get_run(run.run_id) for run in store.list_runs().items]
+        return [store.get_run(run.run_id) for run in store.search_runs().items]
 
     def only_run(self) -> Run:
         (run,) = self.runs()

@@ -154,7 +154,7 @@ def test_listing_the_hooks_in_settings_logs_nothing_twice(
     assert _values(run) == _values(first)
     assert [each.dataset.name for each in run.inputs] == [each.dataset.name for each in first.inputs]
     assert set(run.tags) == set(first.tags)
-    assert len(run.models) == 1
+    assert len(run.model_outputs) == 1
     store = project.client().tracking
     assert [len(store.metric_history(run.run_id, key)) for key in run.metrics] == [1] * len(run.metrics)
 

@@ -29,7 +29,7 @@ def test_the_project_says_where_and_how(project: WineProject) -> None:
     done = project.kedro(*LIGHT)
     assert done.returncode == 0, done.stdout + done.stderr
     client = project.client(tracking_uri="sqlite:///cellar.db")
-    (listed,) = client.tracking.list_runs().items
+    (listed,) = client.tracking.search_runs().items
     run = client.tracking.get_run(listed.run_id)
     assert run.run_name == "nightly"
     assert (run.tags["team"], run.tags["year"]) == ("growers", "2026")
@@ -47,7 +47,7 @@ def test_the_environment_goes_before_the_project(project: WineProject) -> None:
     env = {"RATOON_TRACKING_URI": f"sqlite:///{project.path}/other.db", "RATOON_EXPERIMENT": "barrel"}
     assert project.kedro(*LIGHT, env=env).returncode == 0
     client = project.client(tracking_uri=env["RATOON_TRACKING_URI"])
-    (run,) = client.tracking.list_runs().items
+    (run,) = client.tracking.search_runs().items
     assert client.tracking.get_experiment(run.experiment_id).name == "barrel"
     assert not (project.path / "cellar.db").exists()
 
@@ -96,4 +96,4 @@ def test_a_failed_run_registers_nothing(project: WineProject) -> None:
     project.write("conf/base/ratoon.yml", "register: {classifier: wine-classifier}\n")
     done = project.kedro("run", "--params", "action=fail")
     assert done.returncode == 1
-    assert project.client().registry.list_registered_models().items == ()
+    assert project.client().registry.search_registered_models().items == ()

@@ -91,12 +91,14 @@ class RatoonHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the tracking store and the registry one question each, for the button in Airflow's form."""
+        from ratoon.entities import Query
         from ratoon.errors import RatoonError
 
+        one = Query(limit=1)
         try:
             with self.client() as client:
-                client.tracking.list_experiments(limit=1)
-                client.registry.list_registered_models(limit=1)
+                client.tracking.search_experiments(one)
+                client.registry.search_registered_models(one)
                 places = sorted({client.settings.tracking_uri, client.settings.registry_uri})
         except (AirflowNotFoundException, RatoonError) as error:
             return False, without_passwords(str(error))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from ratoon_airflow.operators.base import RatoonOperator
-from ratoon_airflow.runs import versions_since
+from ratoon_airflow.runs import found_versions
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -195,13 +195,12 @@ class RollbackOperator(RatoonOperator):
 
 def _version_of(model: Model, name: str, client: Client) -> ModelVersion | None:
     """The version of that name which a model is already."""
-    from ratoon.errors import NotFound
+    from ratoon.stores.grammar import quoted
 
-    try:
-        since = versions_since(client.registry, name, model.creation_timestamp)
-        return next((version for version in since if version.model_id == model.model_id), None)
-    except NotFound:  # the name is not registered, so nothing is a version of it
-        return None
+    # MLflow's own server does not search versions by their model.
+    of_run = "" if model.source_run_id is None else f" AND run_id = '{model.source_run_id}'"
+    versions = found_versions(client.registry, f"name = {quoted(name)}{of_run}")
+    return next((version for version in versions if version.model_id == model.model_id), None)
 
 
 def version_number(value: int | str) -> int:

@@ -12,15 +12,19 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "compare": "ratoon.cli.compare:compare",
+    "db": "ratoon.cli.db:db",
     "deploy": "ratoon.cli.deploy:deploy",
     "deployments": "ratoon.cli.deploy:deployments",
     "experiments": "ratoon.cli.experiments:experiments",
+    "gc": "ratoon.cli.gc:gc",
     "models": "ratoon.cli.models:models",
     "plugins": "ratoon.cli.plugins:plugins",
     "promote": "ratoon.cli.promote:promote",
     "rollback": "ratoon.cli.rollback:rollback",
     "runs": "ratoon.cli.runs:runs",
     "serve": "ratoon.cli.serve:serve",
+    "server": "ratoon.cli.server:server",
+    "sync": "ratoon.cli.sync:sync",
     "undeploy": "ratoon.cli.deploy:undeploy",
 }
 

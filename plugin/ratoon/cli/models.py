@@ -6,7 +6,8 @@ import click
 
 from ratoon.cli.output import client_of, format_time, json_option, print_json, print_table
 from ratoon.cli.selecting import find_run
-from ratoon.entities import AliasMove, ModelVersion, RegisteredModel
+from ratoon.entities import AliasMove, ModelVersion, Query, RegisteredModel
+from ratoon.stores.grammar import quoted
 from ratoon.tracking.models import register_model
 
 
@@ -18,7 +19,7 @@ def models(ctx: click.Context, limit: int, as_json: bool) -> None:
     """List the registered models; or show one of them, or register a version."""
     if ctx.invoked_subcommand is not None:
         return
-    found = client_of(ctx).registry.list_registered_models(limit=limit).items
+    found = client_of(ctx).registry.search_registered_models(Query(limit=limit)).items
     if as_json:
         print_json(found)
         return
@@ -37,7 +38,7 @@ def show_model(ctx: click.Context, name: str, as_json: bool) -> None:
     """Show the versions of the model NAME, and who held its aliases."""
     registry = client_of(ctx).registry
     found = registry.get_registered_model(name)
-    versions = registry.list_versions(name).items
+    versions = registry.search_versions(Query(filter=f"name = {quoted(name)}")).items
     moves = [move for alias in found.aliases for move in registry.alias_history(name, alias)]
     if as_json:
         print_json({"model": found, "versions": versions, "moves": moves})

@@ -1,4 +1,4 @@
-"""``ratoon runs``: which runs there are, and what one of them recorded."""
+"""``ratoon runs``: which runs there are, what one of them recorded, and the bin."""
 
 from __future__ import annotations
 
@@ -12,21 +12,37 @@ from ratoon.cli.output import (
     print_json,
     print_table,
 )
-from ratoon.cli.selecting import find_run
-from ratoon.entities import Run
-from ratoon.errors import NotFound
+from ratoon.cli.selecting import find_experiment, find_run
+from ratoon.entities import LifecycleStage, Query, Run, ViewType
 from ratoon.tracking.client import Client
+
+_NO_RUNS = "no runs yet; start one with 'kedro run', or with ratoon.start_run() in Python"
+# Whose names are shown; of others their ids.
+_MOST_EXPERIMENTS = 1000
 
 
 @click.group(invoke_without_command=True)
 @click.option("--experiment", help="Only this experiment's.")
+@click.option("--filter", "condition", default="", help="Only those: \"metrics.auc > 0.9 AND params.depth = '3'\".")
+@click.option("--order-by", multiple=True, help="What comes first: 'metrics.auc DESC'; may be repeated.")
+@click.option("--deleted", is_flag=True, help="Deleted runs instead of active ones.")
 @click.option("--limit", default=20, show_default=True, help="How many, at most.")
 @json_option
 @click.pass_context
-def runs(ctx: click.Context, experiment: str | None, limit: int, as_json: bool) -> None:
-    """List the runs, the last started first; or show one of them."""
+def runs(
+    ctx: click.Context,
+    experiment: str | None,
+    condition: str,
+    order_by: tuple[str, ...],
+    deleted: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List the runs, the last started first; or show, delete or restore one of them."""
     if ctx.invoked_subcommand is None:
-        _list(client_of(ctx), experiment, limit, as_json)
+        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+        query = Query(filter=condition, order_by=order_by, view=view, limit=limit)
+        _list(client_of(ctx), experiment, query, as_json)
 
 
 @runs.command("show")
@@ -52,26 +68,41 @@ def show_run(ctx: click.Context, run: str, as_json: bool) -> None:
     print_table(["tag", "value"], sorted(found.tags.items()), empty="no tags\n")
 
 
-def _list(client: Client, experiment: str | None, limit: int, as_json: bool) -> None:
-    found = client.tracking.list_runs(_experiment_ids(client, experiment), limit=limit).items
+@runs.command("delete")
+@click.argument("run")
+@click.pass_context
+def delete_run(ctx: click.Context, run: str) -> None:
+    """Delete RUN: it is no longer listed, and kept until 'ratoon gc' removes it."""
+    client = client_of(ctx)
+    found = find_run(client, run)
+    client.tracking.move_run(found.run_id, LifecycleStage.DELETED)
+    click.echo(f"run {found.run_id} deleted; bring it back with 'ratoon runs restore {found.run_id[:8]}'")
+
+
+@runs.command("restore")
+@click.argument("run")
+@click.pass_context
+def restore_run(ctx: click.Context, run: str) -> None:
+    """Bring RUN back, which was deleted."""
+    client = client_of(ctx)
+    found = find_run(client, run, ViewType.DELETED_ONLY)
+    client.tracking.move_run(found.run_id, LifecycleStage.ACTIVE)
+    click.echo(f"run {found.run_id} restored")
+
+
+def _list(client: Client, experiment: str | None, query: Query, as_json: bool) -> None:
+    ids = [] if experiment is None else [find_experiment(client, experiment).experiment_id]
+    found = client.tracking.search_runs(ids, query).items
     if as_json:
         print_json(found)
         return
-    names = {each.experiment_id: each.name for each in client.tracking.list_experiments().items}
+    every = client.tracking.search_experiments(Query(view=ViewType.ALL, limit=_MOST_EXPERIMENTS)).items
+    names = {each.experiment_id: each.name for each in every}
     print_table(
         ["run", "name", "experiment", "status", "started (UTC)", "took>", "metrics"],
         [_row(run, names.get(run.experiment_id, run.experiment_id)) for run in found],
-        empty="no runs yet; start one with 'kedro run', or with ratoon.start_run() in Python",
+        empty=_NO_RUNS if query.filter == "" and query.view == ViewType.ACTIVE_ONLY else "no such runs",
     )
-
-
-def _experiment_ids(client: Client, name: str | None) -> list[str]:
-    if name is None:
-        return []
-    found = client.tracking.find_experiment(name)
-    if found is None:
-        raise NotFound(f"experiment {name!r} does not exist; list them with 'ratoon experiments'")
-    return [found.experiment_id]
 
 
 def _took(run: Run) -> str:

@@ -1,8 +1,8 @@
-"""How a person names a run: by its id, the beginning of its id, its name, or ``latest``."""
+"""How a person names a run: by its id, the beginning of its id, its name, or ``latest``; and an experiment: by name."""
 
 from __future__ import annotations
 
-from ratoon.entities import Run
+from ratoon.entities import Experiment, Query, Run, ViewType
 from ratoon.errors import InvalidInput, NotFound
 from ratoon.tracking.client import Client
 
@@ -10,8 +10,8 @@ from ratoon.tracking.client import Client
 LOOKED_THROUGH = 1000
 
 
-def find_run(client: Client, named: str) -> Run:
-    """The run that is meant.
+def find_run(client: Client, named: str, view: ViewType = ViewType.ACTIVE_ONLY) -> Run:
+    """The run that is meant, in a stage of life unless its whole id is given.
 
     Raises:
         NotFound: There is none.
@@ -19,7 +19,7 @@ def find_run(client: Client, named: str) -> Run:
     """
     if len(named) == 32:
         return client.tracking.get_run(named)
-    runs = client.tracking.list_runs(limit=LOOKED_THROUGH).items
+    runs = client.tracking.search_runs(query=Query(view=view, limit=LOOKED_THROUGH)).items
     if named == "latest" and runs:
         return runs[0]
     found = [run for run in runs if run.run_id.startswith(named) or run.run_name == named]
@@ -29,3 +29,11 @@ def find_run(client: Client, named: str) -> Run:
         ids = ", ".join(run.run_id[:8] for run in found[:5])
         raise InvalidInput(f"run '{named}' may be one of {len(found)} ({ids}…); give more of its id")
     return found[0]
+
+
+def find_experiment(client: Client, name: str) -> Experiment:
+    """The experiment of a name, a deleted one too; NotFound if there is none."""
+    found = client.tracking.find_experiment(name)
+    if found is None:
+        raise NotFound(f"experiment {name!r} does not exist; list them with 'ratoon experiments'")
+    return found

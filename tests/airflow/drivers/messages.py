@@ -162,6 +162,6 @@ answer["runs"] = {
         "ended": run.end_time is not None,
         "tags": {key: value for key, value in run.tags.items() if key.startswith("airflow.")},
     }
-    for run in Client(tracking_uri=URI).tracking.list_runs().items
+    for run in Client(tracking_uri=URI).tracking.search_runs().items
 }
 print(f"ANSWER {json.dumps(answer, allow_nan=False)}")

@@ -40,7 +40,7 @@ def hear(context: dict[str, Any]) -> None:
 def the_data_arrives(context: dict[str, Any]) -> None:
     said["the first try"] = str(context["exception"])
     with RatoonHook().client() as client:
-        answer["runs after the first try"] = [run.status for run in client.tracking.list_runs().items]
+        answer["runs after the first try"] = [run.status for run in client.tracking.search_runs().items]
     LATE.rename(WINES)
 
 
@@ -123,7 +123,7 @@ answer["registry after the second"] = registry()
 answer["reachable"] = reachable(endpoint)
 with RatoonHook().client() as client:
     answer["runs"] = {
-        run.run_id: {"status": run.status, "tags": run.tags, "models": run.models}
-        for run in client.tracking.list_runs().items
+        run.run_id: {"status": run.status, "tags": run.tags, "models": [each.model_id for each in run.model_outputs]}
+        for run in client.tracking.search_runs().items
     }
 print(f"ANSWER {json.dumps(answer, default=str)}")
