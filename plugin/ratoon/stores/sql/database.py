@@ -120,18 +120,18 @@ def explained(uri: str) -> Iterator[None]:
         if isinstance(error, DataError) or isinstance(
             getattr(error, "orig", None), (UnicodeEncodeError, OverflowError)
         ):
-            raise _unfit(shown, error) from error
+            raise _unfit(error) from error
         cause = " ".join(str(getattr(error, "orig", None) or error).split())
         message = f"database '{shown}' failed ({cause}); check that it is there, its owner and the free space"
         raise StoreError(message) from error
     except (UnicodeEncodeError, OverflowError) as error:
-        raise _unfit(shown, error) from error
+        raise _unfit(error) from error
 
 
-def _unfit(shown: str, error: Exception) -> InvalidInput:
+def _unfit(error: Exception) -> InvalidInput:
     cause = " ".join(str(getattr(error, "orig", None) or error).split())
     return InvalidInput(
-        f"database '{shown}' cannot hold a value ({cause}); leave out NUL, surrogates and numbers beyond 64 bits"
+        f"a value cannot be stored as it is ({cause}); leave out NUL, surrogates and numbers beyond 64 bits"
     )
 
 
