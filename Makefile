@@ -19,6 +19,7 @@ lint: $(VENV)/installed-test $(VENV)/installed-lint
 
 bench: $(VENV)/installed-test .venv-mlflow/installed
 	$(BIN)/python benchmarks/tracking.py
+	$(BIN)/python benchmarks/server.py
 
 clean:
 	rm -rf $(VENV) .venv-mlflow
