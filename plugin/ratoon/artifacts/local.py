@@ -35,6 +35,7 @@ from ratoon.artifacts.layout import (
     verified,
 )
 from ratoon.artifacts.protocol import Freed
+from ratoon.disk import sync_folder
 from ratoon.entities import Artifact
 from ratoon.errors import NotFound, StoreError
 
@@ -110,7 +111,7 @@ class LocalArtifactStore:
             final = target if isinstance(target, Path) else target()
             final.parent.mkdir(parents=True, exist_ok=True)
             os.replace(draft, final)
-            _sync_folder(final.parent)
+            sync_folder(final.parent)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -143,12 +144,3 @@ class LocalArtifactStore:
             raise StoreError(
                 f"artifact store '{self._root}' failed ({error.strerror or error}); check its owner and the free space"
             ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,6 +22,8 @@ MAX_TEXT = 65_535
 MAX_DOCUMENT = 16_777_215
 MAX_USER = 256
 MAX_DIGEST = 64
+# MLflow's, for clients that still call them; an alias says more.
+STAGES = ("None", "Staging", "Production", "Archived")
 INT64 = 2**63
 
 _KEY = re.compile(r"[\w\-. :/]+")
@@ -177,6 +179,13 @@ def check_model_name(name: str) -> str:
     if any(character in name for character in "/:@%#?"):
         raise InvalidInput(f"model name {name!r} is not allowed; leave out the characters / : @ % # ?")
     return name
+
+
+def check_stage(stage: str) -> str:
+    """Refuse a stage that MLflow does not know."""
+    if stage not in STAGES:
+        raise InvalidInput(f"stage {stage!r:.80} is unknown; give one of {', '.join(STAGES)}")
+    return stage
 
 
 def check_alias(alias: str) -> None:

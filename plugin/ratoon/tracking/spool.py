@@ -28,6 +28,7 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
+from ratoon.disk import sync_folder
 from ratoon.errors import StoreError
 from ratoon.tracking.records import Record, decode, encode
 
@@ -87,7 +88,7 @@ class Spool:
                 found = os.fstat(file.fileno())
                 self._end = (found.st_ino, found.st_size)
             if fresh:
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
 
     def keep_file(self, stream: BinaryIO) -> str:
         """Keep a content; its name in :attr:`files`."""
@@ -98,7 +99,7 @@ class Spool:
                 while chunk := stream.read(1024 * 1024):
                     file.write(chunk)
                 _to_disk(file)
-            _sync_folder(self.files)
+            sync_folder(self.files)
         return name
 
     def drop_file(self, name: str) -> None:
@@ -233,11 +234,3 @@ def _opened(path: Path) -> BinaryIO:
 def _to_disk(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

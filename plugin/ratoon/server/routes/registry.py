@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ratoon.clock import now_ms
 from ratoon.entities import AliasMove, ModelVersion, MoveKind, Query, RegisteredModel
-from ratoon.errors import Conflict, InvalidInput
+from ratoon.errors import Conflict
 from ratoon.server.endpoint import Answer, Call, Permission
 from ratoon.server.wire.fields import Json, mapping, page, query_of
 from ratoon.server.wire.registry import (
@@ -23,21 +23,18 @@ from ratoon.server.wire.registry import (
     registered_json,
     version_json,
 )
+from ratoon.stores.limits import STAGES, check_stage
 from ratoon.stores.protocol import Registry
 from ratoon.tracking.client import Client
 
-STAGES = ("None", "Staging", "Production", "Archived")
 # Somebody else may move the alias between reading who holds it and moving it; he cannot be faster for ever.
 ATTEMPTS = 100
 _FEW = 100
 
 
 def stage_of(name: str) -> str:
-    """A stage in its own spelling; InvalidInput if there is none of that name."""
-    for stage in STAGES:
-        if stage.lower() == name.lower():
-            return stage
-    raise InvalidInput(f"stage {name[:80]!r} does not exist; give one of {', '.join(STAGES)}")
+    """A stage in its own spelling, however MLflow's client writes it; InvalidInput if there is none of that name."""
+    return check_stage(next((stage for stage in STAGES if stage.lower() == name.lower()), name))
 
 
 def create(client: Client, request: CreateRegistered) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any
 from ratoon.entities import ModelVersion, Page, Query, RegisteredModel
 from ratoon.errors import InvalidInput, NotFound
 from ratoon.remote.connection import MLFLOW
-from ratoon.stores.limits import check_alias, check_model_name, normalised
+from ratoon.stores.limits import check_alias, check_model_name, check_stage, normalised
 from ratoon.stores.protocol import EVERYTHING, TagChanges, Tags
 from ratoon.stores.rest.aliases import RestAliases
 from ratoon.stores.rest.experiments import check_tags
@@ -16,8 +16,6 @@ from ratoon.stores.rest.part import page_of, paging
 
 # MLflow's server refuses larger pages of names.
 MOST_NAMES = 1000
-
-STAGES = ("None", "Staging", "Production", "Archived")
 
 
 class RestRegistry(RestAliases):
@@ -107,9 +105,7 @@ class RestRegistry(RestAliases):
         if description is not None:
             self._change("PATCH", "/model-versions/update", named | {"description": description})
         if stage is not None:
-            if stage not in STAGES:  # a server takes it in small letters, too, and answers with another word
-                raise InvalidInput(f"stage {stage!r} is none; give one of {', '.join(STAGES)}")
-            body: dict[str, Any] = named | {"stage": stage, "archive_existing_versions": False}
+            body: dict[str, Any] = named | {"stage": check_stage(stage), "archive_existing_versions": False}
             self._connection.post("/model-versions/transition-stage", body)
         self._tag("/model-versions", named, tags)
         return self.get_version(name, version)

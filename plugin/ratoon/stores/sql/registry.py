@@ -11,13 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from ratoon.clock import now_ms
 from ratoon.entities import AliasMove, ModelVersion, MoveKind, Page, Query, RegisteredModel
-from ratoon.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from ratoon.errors import AlreadyExists, Conflict, NotFound
 from ratoon.stores.limits import (
     MAX_TEXT,
     MAX_USER,
     check_alias,
     check_int64,
     check_model_name,
+    check_stage,
     check_tags,
     check_text,
     check_version,
@@ -40,8 +41,6 @@ from ratoon.stores.sql.registered import (
 )
 from ratoon.stores.sql.searching import ask, search
 from ratoon.stores.sql.writing import change_pairs, overwrite_pairs
-
-STAGES = ("None", "Staging", "Production", "Archived")
 
 
 class SqlRegistry(SqlPart):
@@ -105,7 +104,7 @@ class SqlRegistry(SqlPart):
     def create_version(self, version: ModelVersion) -> ModelVersion:
         """Store a version under the next free number; its ``version`` and times are ignored."""
         check_version(version)
-        _check_stage(version.current_stage)
+        check_stage(version.current_stage)
         version = msgspec.structs.replace(version, name=normalised(version.name))
         parent = tables.registered_models
         counted = update(parent).where(parent.c.name == version.name).values(latest_version=parent.c.latest_version + 1)
@@ -159,7 +158,7 @@ class SqlRegistry(SqlPart):
         name, changes = normalised(name), _described(description)
         check_tags(tags or {})
         if stage is not None:
-            changes["current_stage"] = _check_stage(stage)
+            changes["current_stage"] = check_stage(stage)
         columns = tables.model_versions.c
         with self._database.writing() as connection:
             lock_model(connection, name)
@@ -213,12 +212,6 @@ def _described(description: str | None) -> dict[str, object]:
         return {}
     check_text("description", description, MAX_TEXT)
     return {"description": description}
-
-
-def _check_stage(stage: str) -> str:
-    if stage not in STAGES:
-        raise InvalidInput(f"stage {stage!r} is unknown; give one of {', '.join(STAGES)}")
-    return stage
 
 
 def _touch(connection: Connection, name: str, changes: Mapping[str, object]) -> None:
