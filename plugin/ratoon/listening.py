@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import ipaddress
 import signal
 import socket
@@ -14,14 +15,27 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ratoon.errors import InvalidInput
+from ratoon.errors import InvalidInput, MissingExtra
 
 if TYPE_CHECKING:
-    import uvicorn
+    from starlette.applications import Starlette
 
 # Seconds that requests in flight get after SIGTERM; container platforms kill after 30 by default.
 DRAIN_SECONDS = 25
+KEEP_ALIVE_SECONDS = 5
 BACKLOG = 2048
+
+
+def require_uvicorn(thing: str, extra: str) -> None:
+    """Say before anything is done that what answers requests is not installed.
+
+    Raises:
+        MissingExtra: It names the extra that ``thing`` belongs to.
+    """
+    try:
+        importlib.import_module("uvicorn")
+    except ImportError as error:
+        raise MissingExtra(thing, extra, "uvicorn") from error
 
 
 def check_loopback(host: str, way_out: str) -> None:
@@ -57,9 +71,31 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def run_until_told(config: uvicorn.Config, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Answer until SIGTERM or SIGINT, finish what is in flight, and return."""
+def run_until_told(
+    app: Starlette, listener: socket.socket, on_ready: Callable[[], None], *, keep_alive: int = KEEP_ALIVE_SECONDS
+) -> None:
+    """Answer until SIGTERM or SIGINT, finish what is in flight, and return.
+
+    Args:
+        app: What answers.
+        listener: The port that was taken.
+        on_ready: Called once the first request can be answered.
+        keep_alive: Seconds for which a connection may rest between two requests.
+    """
     import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=keep_alive,
+        ws="none",
+    )
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -10,8 +10,7 @@ import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from ratoon.errors import MissingExtra
-from ratoon.listening import DRAIN_SECONDS, check_loopback, listen, run_until_told, url_of
+from ratoon.listening import check_loopback, listen, require_uvicorn, run_until_told, url_of
 from ratoon.settings import without_password
 
 if TYPE_CHECKING:
@@ -45,10 +44,7 @@ def run_server(
         MissingExtra: uvicorn or starlette are not installed.
         StoreError: A store cannot be opened.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise MissingExtra("the server", "server", "uvicorn") from error
+    require_uvicorn("the server", "server")
     from ratoon.server.app import make_app
 
     if not allow_remote:
@@ -56,17 +52,7 @@ def run_server(
     with listen(host, port) as listener:
         # Opened here, so that what is wrong with one is said now.
         _ = client.tracking, client.registry, client.artifacts
-        config = uvicorn.Config(
-            make_app(client, allowed_hosts={*allowed_hosts, host}),
-            access_log=False,
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            ws="none",
-        )
+        app = make_app(client, allowed_hosts={*allowed_hosts, host})
         shown = without_password(client.settings.tracking_uri)
-        run_until_told(config, listener, lambda: logger.info("ratoon server on %s keeps %s", url_of(listener), shown))
+        ready = f"ratoon server on {url_of(listener)} keeps {shown}"
+        run_until_told(app, listener, lambda: logger.info("%s", ready), keep_alive=KEEP_ALIVE_SECONDS)

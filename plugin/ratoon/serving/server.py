@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ratoon.errors import MissingExtra, RatoonError
-from ratoon.listening import DRAIN_SECONDS, check_loopback, listen, run_until_told, url_of
+from ratoon.errors import RatoonError
+from ratoon.listening import check_loopback, listen, require_uvicorn, run_until_told, url_of
 from ratoon.models.loading import load_folder
 from ratoon.models.mlmodel import data_file
 from ratoon.tracking.models import download_model, resolve_version
@@ -52,10 +52,7 @@ def serve(
         NotFound: There is no such model.
         Untrusted: Loading the model would run code that ``trust`` does not cover.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise MissingExtra("serving", "serve", "uvicorn") from error
+    require_uvicorn("serving", "serve")
     from ratoon.serving.app import make_app
 
     if not allow_remote:
@@ -65,20 +62,10 @@ def serve(
         # The alias may move between the two calls: what is loaded must be the version that is reported.
         exact = f"models:/{version.name}/{version.version}" if version else model_uri
         model, example = _load(exact, client, trust)
-        config = uvicorn.Config(
-            make_app(model, model_uri=model_uri, version=version, example=example),
-            access_log=False,
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            ws="none",
-        )
+        app = make_app(model, model_uri=model_uri, version=version, example=example)
         of_version = f" (version {version.version})" if version else ""
         ready = f"serving {model_uri}{of_version} on {url_of(listener)}"
-        run_until_told(config, listener, lambda: logger.info("%s", ready))
+        run_until_told(app, listener, lambda: logger.info("%s", ready))
 
 
 def _load(uri: str, client: Client, trust: Trust) -> tuple[LoadedModel, object]:
