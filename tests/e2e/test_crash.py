@@ -24,18 +24,20 @@ WRITERS = 32
 
 # Logs its points, and notes after each flush how many are safe.
 LOGGER = f"""
-import sys
+import os, sys
 from pathlib import Path
 from ratoon.tracking.client import Client
 
 uri, run_id, note = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+draft = note.with_suffix(".draft")
 client = Client(tracking_uri=uri)
 with client.start_run(run_id=run_id, experiment="crash") as run:
     for step in range({POINTS}):
         run.log_metric("loss", 1.0 / (step + 1), step)
         if step % 250 == 249:
             run.flush()
-            note.write_text(str(step + 1))
+            draft.write_text(str(step + 1))
+            os.replace(draft, note)  # a kill between the opening and the writing would leave an empty note
             if len(sys.argv) > 4:
                 import time; time.sleep(float(sys.argv[4]))
 """
@@ -81,7 +83,7 @@ def start_logger(uri: str, number: int, folder: Path, pause: str = "0") -> subpr
 
 def safe(folder: Path, number: int) -> int:
     note = folder / f"{number}.note"
-    return int(note.read_text() or 0) if note.exists() else 0
+    return int(note.read_text()) if note.exists() else 0
 
 
 def start_server(folder: Path, port: int) -> subprocess.Popen[str]:
