@@ -20,6 +20,8 @@ lint: $(VENV)/installed-test $(VENV)/installed-lint
 bench: $(VENV)/installed-test .venv-mlflow/installed
 	$(BIN)/python benchmarks/tracking.py
 	$(BIN)/python benchmarks/server.py
+	$(BIN)/python benchmarks/artifacts.py
+	$(BIN)/python benchmarks/search.py
 
 clean:
 	rm -rf $(VENV) .venv-mlflow

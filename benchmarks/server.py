@@ -1,137 +1,115 @@
 """What a request costs ratoon's server and MLflow's: CPU of the server's processes, sixteen connections, SQLite.
 
-Run it with ``make bench``. Both servers run at once and are asked in turns; the median of the rounds is printed, with
-what a server needs until its first answer and while nobody asks.
+Run it with ``make bench``. The servers run at once and are asked in turns; the median of the rounds is printed. The
+limit is uvicorn with a handler that reads the body and does nothing, or makes the JSON of points that it has as arrays.
+MLflow has one worker, no workers for jobs, and as many connections to its database as are asked for.
 """
 
 from __future__ import annotations
 
-import argparse
-import http.client
-import json
-import os
-import socket
-import statistics
+import functools
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import chain, count
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-import psutil
-from tracking import MLFLOW, ROUNDS
+from history import histories
+from interleaved import Contestant, Figures, Row, arguments, print_rows, taking_turns
+from load import exchange, post
+from servers import API, Server, commands
 
-CONNECTIONS = 16
-API = "/api/2.0/mlflow"
 START = 1_700_000_000_000
+# Where MLflow answers one request, the others answer so many in the same time, and need them to be measured as well.
+MORE = 20
+# On a slow disk MLflow refuses some of sixteen writers after half a minute: they try again, as users would.
+MOST_REFUSALS = 20
+ROUNDS = 3
+
+Servers = dict[str, Server]
+
+_turns = count()
 
 
 class Question(NamedTuple):
-    """What is asked: a title, the path, the body for a run and a step, and how often a round."""
+    """What is asked: a title, the path, the body for a run and a step, and how often MLflow is asked in a turn."""
 
     text: str
     path: str
     body: Callable[[str, int], dict[str, Any]]
-    count: int
-
-
-class Server:
-    """A server in processes of its own, and what they used."""
-
-    def __init__(self, command: Sequence[object], folder: Path) -> None:
-        folder.mkdir()
-        self.port = _free_port()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "RATOON_"))}
-        quiet = {
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "DO_NOT_TRACK": "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        }
-        self._log = open(folder / "log", "wb")
-        arguments = [str(part).format(folder=folder, port=self.port) for part in command]
-        self._process = psutil.Popen(arguments, cwd=folder, env=kept | quiet, stdout=self._log, stderr=self._log)
-        self._wait()
-        self.first_answer = self.cpu()
-        time.sleep(3)
-        self.idle = sum(each.memory_full_info().pss for each in self._tree())
-        self.run_id = self.call("/runs/create", {"experiment_id": "0", "start_time": START})["run"]["info"]["run_id"]
-
-    def call(self, path: str, body: dict[str, Any], connection: http.client.HTTPConnection | None = None) -> Any:
-        """The answer to a request; the benchmark ends if it is refused."""
-        connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("POST", API + path, json.dumps(body), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        content = answer.read()
-        if answer.status != 200:
-            sys.exit(f"{path} was answered with {answer.status}: {content[:500]!r}")
-        return json.loads(content)
-
-    def cost(self, question: Question, round_: int) -> float:
-        """CPU seconds of the server for one of the question's requests, over sixteen connections."""
-
-        def work(number: int) -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-            for step in range(number, question.count, CONNECTIONS):
-                self.call(question.path, question.body(self.run_id, round_ * 100_000 + step), connection)
-            connection.close()
-
-        began = self.cpu()
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            list(pool.map(work, range(CONNECTIONS)))
-        return (self.cpu() - began) / question.count
-
-    def cpu(self) -> float:
-        """CPU seconds of all its processes so far."""
-        return sum(sum(each.cpu_times()[:2]) for each in self._tree())
-
-    def _tree(self) -> list[psutil.Process]:
-        return [self._process, *self._process.children(recursive=True)]
-
-    def _wait(self) -> None:
-        for _ in range(600):
-            try:
-                self.call("/experiments/search", {"max_results": 1})
-                return
-            except OSError:
-                time.sleep(0.1)
-        sys.exit("the server did not answer within a minute")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        tree = self._tree()
-        for process in reversed(tree):
-            process.terminate()
-        psutil.wait_procs(tree, timeout=20)
-        self._log.close()
+    times: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mlflow", default=str(MLFLOW), metavar="PYTHON", help="interpreter that has MLflow")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    given = parser.parse_args()
-    database = "sqlite:///{folder}/runs.db"
-    commands = {
-        "mlflow": [given.mlflow, "-m", "mlflow", "server", "--workers", "1", "--port", "{port}",
-                   "--backend-store-uri", database, "--artifacts-destination", "{folder}/artifacts"],
-        "ours": [sys.executable, "-m", "ratoon", "--tracking-uri", database, "server", "--port", "{port}"],
-    }  # fmt: skip
+    given = arguments(__doc__ or "", ROUNDS)
+    started = commands(given.mlflow, "empty_server.py")
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        servers = {key: stack.enter_context(Server(command, Path(name, key))) for key, command in commands.items()}
-        print(f"{'CPU of the server for one request':40} {'MLflow':>12} {'ratoon':>12} {'MLflow ÷':>9}")
-        print_row("first answer, CPU s", *(servers[key].first_answer for key in commands))
-        print_row("idle memory, MB", *(servers[key].idle / 1e6 for key in commands))
-        for question in questions():
-            figures = [[server.cost(question, round_) for server in servers.values()] for round_ in range(given.rounds)]
-            print_row(f"{question.text}, ms", *(1000 * statistics.median(each) for each in zip(*figures, strict=True)))
+        folder = Path(name)
+        print_rows("Starting a server", starts(started, folder, given.rounds))
+        servers = {key: stack.enter_context(Server(command, folder / key)) for key, command in started.items()}
+        print_rows("A request, sixteen connections: CPU of the server", requests(servers, given.rounds))
+        print_rows("A metric's history: CPU of the server", histories(servers, given.rounds))
+        programs = {
+            "mlflow": (given.mlflow, "with_mlflow.py", servers["mlflow"]),
+            "ours": (sys.executable, "with_ratoon.py", servers["ours"]),
+        }
+        clients = {
+            key: stack.enter_context(Contestant(python, script, folder / f"{key}-client", server.url))
+            for key, (python, script, server) in programs.items()
+        }
+        users = {
+            key: stack.enter_context(
+                Contestant(given.mlflow, "mlflow_session.py", folder / f"{key}-user", servers[key].url)
+            )
+            for key in programs
+        }
+        rows = chain(logging(clients, servers, given.rounds), sessions(users, servers, given.rounds))
+        print_rows("Clients and their servers: CPU of both", rows)
+
+
+def starts(started: dict[str, list[object]], folder: Path, rounds: int) -> Iterator[Row]:
+    """What a server needs until its first answer, in an empty folder, and while nobody asks."""
+    folders = (folder / f"start-{number}" for number in count())
+
+    def start(command: list[object]) -> Figures:
+        with Server(command, next(folders)) as server:
+            return {"cpu": server.first_answer, "memory": server.idle_memory()}
+
+    found = taking_turns(started, start, rounds)
+    yield Row.of("until the first answer, CPU", found, "cpu")
+    yield Row.of("idle memory", found, "memory", "bytes")
+
+
+def requests(servers: Servers, rounds: int) -> Iterator[Row]:
+    """Every question, to each server in turns."""
+    runs = {key: (server, prepared(server), 1 if key == "mlflow" else MORE) for key, server in servers.items()}
+    for question in questions():
+        yield Row.of(question.text, taking_turns(runs, functools.partial(cost, question), rounds), "cpu")
+
+
+def prepared(server: Server) -> str:
+    """A run to log to, among a page of others."""
+    for number in range(100):
+        created = server.post("/runs/create", {"experiment_id": "0", "start_time": START + number})
+        run_id: str = created["run"]["info"]["run_id"]
+        params = [{"key": f"p{each}", "value": str(number)} for each in range(5)]
+        metrics = [{"key": f"m{each}", "value": number / 7, "timestamp": START, "step": 0} for each in range(5)]
+        server.post("/runs/log-batch", {"run_id": run_id, "params": params, "metrics": metrics})
+    return run_id
+
+
+def cost(question: Question, asked: tuple[Server, str, int]) -> Figures:
+    """CPU seconds of a server for one of the question's requests, each with a step of its own."""
+    server, run_id, more = asked
+    size = question.times * more
+    first = next(_turns) * size
+    bodies = (question.body(run_id, step) for step in range(first, first + size))
+    made = [post(server.port, API + question.path, body) for body in bodies]
+    began = server.cpu()
+    exchange(server.port, made, repeats=MOST_REFUSALS if more == 1 else 0)
+    return {"cpu": (server.cpu() - began) / size}
 
 
 def questions() -> list[Question]:
@@ -140,9 +118,13 @@ def questions() -> list[Question]:
     def metric(run_id: str, step: int) -> dict[str, Any]:
         return {"run_id": run_id, "key": "loss", "value": 0.5, "timestamp": START + step, "step": step}
 
-    def batch(run_id: str, step: int) -> dict[str, Any]:
-        points = [{"key": "acc", "value": 0.5, "timestamp": START, "step": step * 100 + each} for each in range(100)]
-        return {"run_id": run_id, "metrics": points}
+    def batch(size: int) -> Callable[[str, int], dict[str, Any]]:
+        def body(run_id: str, step: int) -> dict[str, Any]:
+            steps = range(step * size, (step + 1) * size)
+            points = [{"key": f"acc{size}", "value": 0.5, "timestamp": START, "step": each} for each in steps]
+            return {"run_id": run_id, "metrics": points}
+
+        return body
 
     def run(run_id: str, step: int) -> dict[str, Any]:
         return {"experiment_id": "0", "start_time": START + step, "run_name": f"run-{step}"}
@@ -151,21 +133,41 @@ def questions() -> list[Question]:
         return {"experiment_ids": ["0"], "max_results": 100, "order_by": ["attributes.start_time DESC"]}
 
     return [
-        Question("log-metric", "/runs/log-metric", metric, 320),
-        Question("log-batch of 100 metrics", "/runs/log-batch", batch, 96),
-        Question("create a run", "/runs/create", run, 96),
-        Question("search, 100 runs a page", "/runs/search", search, 48),
+        Question("log-metric", "/runs/log-metric", metric, 160),
+        Question("log-batch of 100 metrics", "/runs/log-batch", batch(100), 48),
+        Question("log-batch of 1,000 metrics", "/runs/log-batch", batch(1000), 16),
+        Question("search, 100 runs a page", "/runs/search", search, 16),
+        Question("create a run", "/runs/create", run, 48),
     ]
 
 
-def print_row(text: str, mlflow: float, ours: float) -> None:
-    print(f"{text:40} {mlflow:>12.2f} {ours:>12.2f} {mlflow / ours:>8.1f}×", flush=True)
+def logging(clients: dict[str, Contestant], servers: Servers, rounds: int) -> Iterator[Row]:
+    """What each project's own client and server need together, until all of it is durable."""
+    yield Row.of("start + 10 params + end", together(clients, servers, "short_run", rounds), "both")
+    durable = together(clients, servers, "durable", rounds)
+    yield Row.of("log_metric until it is durable", durable, "both")
+    yield Row.of("durable metrics, wall", durable, "wall", "seconds each, as a rate")
+    yield Row.of("log_batch of 1,000 points", together(clients, servers, "batch", rounds), "both")
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+def sessions(users: dict[str, Contestant], servers: Servers, rounds: int) -> Iterator[Row]:
+    """What a session of MLflow's own client costs, against either server."""
+    found = together(users, servers, "session", rounds)
+    yield Row.of("mlflow's client, a session: the server alone", found, "server")
+    yield Row.of("mlflow's client, a session: client and server", found, "both")
+
+
+def together(clients: dict[str, Contestant], servers: Servers, question: str, rounds: int) -> dict[str, Figures]:
+    """The client's figures for a question, the CPU of its ``server`` meanwhile, and of ``both``."""
+
+    def ask(pair: tuple[Contestant, Server]) -> Figures:
+        client, server = pair
+        began = server.cpu()
+        figures = client.ask(question)
+        used = (server.cpu() - began) / figures["units"]
+        return figures | {"server": used, "both": figures["cpu"] + used}
+
+    return taking_turns({key: (client, servers[key]) for key, client in clients.items()}, ask, rounds)
 
 
 if __name__ == "__main__":

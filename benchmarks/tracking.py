@@ -6,29 +6,21 @@ limit is no competitor but the floor that the database and the interpreter set; 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
-from interleaved import Contestant, Row, cpu_of_python, in_turns, medians, print_rows
-
-MLFLOW = Path(__file__).parent.parent / ".venv-mlflow" / "bin" / "python"
-ROUNDS = 5
+from interleaved import Contestant, Row, arguments, cpu_of_python, in_turns, print_rows, taking_turns
 
 # What any core needs first.
 LEAST_IMPORTS = "import sqlite3, json, threading, uuid"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mlflow", default=str(MLFLOW), metavar="PYTHON", help="interpreter that has MLflow")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    given = parser.parse_args()
-    if not Path(given.mlflow).exists():
-        sys.exit(f"{given.mlflow} does not exist; run 'make bench', which makes an environment with MLflow")
+    given = arguments(__doc__ or "")
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         scripts = {
             "mlflow": (given.mlflow, "with_mlflow.py"),
@@ -39,40 +31,47 @@ def main() -> None:
             key: stack.enter_context(Contestant(python, script, Path(name, key)))
             for key, (python, script) in scripts.items()
         }
-        print_rows([imports(given.mlflow, given.rounds), *questions(contestants, given.rounds)])
+        rows = chain(imports(given.mlflow, given.rounds), questions(contestants, given.rounds))
+        print_rows("Tracking on a SQLite file: CPU", rows)
 
 
-def imports(mlflow: str, rounds: int) -> Row:
+def imports(mlflow: str, rounds: int) -> Iterator[Row]:
     """Importing the package in a fresh interpreter."""
-    figures = [
-        {
-            "mlflow": cpu_of_python(mlflow, "import mlflow"),
-            "ours": cpu_of_python(sys.executable, "import ratoon"),
-            "limit": cpu_of_python(sys.executable, LEAST_IMPORTS),
-        }
-        for _ in range(rounds)
-    ]
-    return Row("import", **medians(figures))
+    programs = {
+        "mlflow": (mlflow, "import mlflow"),
+        "ours": (sys.executable, "import ratoon"),
+        "limit": (sys.executable, LEAST_IMPORTS),
+    }
+    found = taking_turns(programs, lambda program: {"cpu": cpu_of_python(*program)}, rounds)
+    yield Row.of("import", found, "cpu")
 
 
 def questions(contestants: dict[str, Contestant], rounds: int) -> Iterator[Row]:
     """Everything that is asked of processes that run already."""
 
-    def row(text: str, question: str, figure: str = "cpu") -> Row:
-        return Row(text, **{name: found[figure] for name, found in in_turns(contestants, question, rounds).items()})
+    def rows(question: str, *texts: tuple[str, str, str]) -> Iterator[Row]:
+        found = in_turns(contestants, question, rounds)
+        for figure, text, unit in texts:
+            yield Row.of(text, found, figure, unit)
 
-    yield row("start + 10 params + end", "short_run")
-    calls = in_turns(contestants, "log_metric", rounds)
-    for figure, text in (("cpu", "CPU of the caller"), ("p50", "wall, median"), ("p99", "wall, p99")):
-        yield Row(f"log_metric, {text}", **{name: found[figure] for name, found in calls.items()})
-    yield row("log_metric until it is durable, all threads", "durable")
-    yield row("log_batch of 1,000 points", "batch")
+    yield from rows("short_run", ("cpu", "start + 10 params + end", "seconds"))
+    yield from rows(
+        "log_metric",
+        ("cpu", "log_metric, the caller's thread", "seconds"),
+        ("p50", "log_metric, wall, median", "seconds"),
+        ("p99", "log_metric, wall, p99", "seconds"),
+    )
+    yield from rows(
+        "durable",
+        ("cpu", "log_metric until it is durable, all threads", "seconds"),
+        ("wall", "durable metrics, wall", "seconds each, as a rate"),
+    )
+    yield from rows("batch", ("cpu", "log_batch of 1,000 points", "seconds"))
     for contestant in contestants.values():
         contestant.ask("write_million")
-    yield row("one million points read to arrays", "read_million")
+    yield from rows("read_million", ("cpu", "one million points read to arrays", "seconds"))
     others = {name: contestants[name] for name in ("ours", "limit")}
-    sampled = in_turns(others, "sample_million", rounds)
-    yield Row("one million points sampled to 1,000", None, sampled["ours"]["cpu"], sampled["limit"]["cpu"])
+    yield Row.of("one million points sampled to 1,000", in_turns(others, "sample_million", rounds), "cpu")
 
 
 if __name__ == "__main__":

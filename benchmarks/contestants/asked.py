@@ -21,10 +21,11 @@ def answer(questions: Mapping[str, Callable[[], Figures]]) -> None:
 
 
 def cpu(work: Callable[[], object], units: int) -> Figures:
-    """CPU and wall time for one unit of the work; CPU of all threads of this process."""
+    """CPU and wall time for one of the work's units, and how many there are; CPU of all threads of this process."""
     began, cpu_began = time.perf_counter(), time.process_time()
     work()
-    return {"cpu": (time.process_time() - cpu_began) / units, "wall": (time.perf_counter() - began) / units}
+    used, passed = time.process_time() - cpu_began, time.perf_counter() - began
+    return {"cpu": used / units, "wall": passed / units, "units": units}
 
 
 def each_call(call: Callable[[int], object], count: int) -> Figures:

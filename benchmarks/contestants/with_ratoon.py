@@ -1,4 +1,4 @@
-"""ratoon's answers: the public client on a SQLite file."""
+"""ratoon's answers: the public client on a SQLite file, or on a server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from asked import Figures, answer, cpu, each_call
 from ratoon.entities import Metric, RunBatch
 from ratoon.tracking.client import Client
 
-client = Client(tracking_uri=f"sqlite:///{sys.argv[1]}/ratoon.db")
+client = Client(tracking_uri=sys.argv[2] if len(sys.argv) > 2 else f"sqlite:///{sys.argv[1]}/ratoon.db")
 run = client.start_run()
 steps = {"batch": 0, "million": 0}
 
