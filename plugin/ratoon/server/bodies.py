@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import anyio
 import msgspec
 from msgspec import Struct
+from starlette.requests import ClientDisconnect
 
 from ratoon.errors import InvalidInput
 from ratoon.server.failures import Unacceptable, too_slow
 from ratoon.server.wire.fields import MISSING
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.types import Receive
 
     from ratoon.server.endpoint import Call
 
@@ -32,30 +33,45 @@ _ABSENT = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 _LONGEST_SHOWN = 100
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
     """Read a body whole, and undo its compression.
+
+    Args:
+        headers: The first of each name, in small letters.
+        receive: What the body comes from.
 
     Raises:
         Unacceptable: It is too large, too slow, or not what its headers say.
+        ClientDisconnect: The client went away before its end.
     """
-    length = request.headers.get("content-length", "")
+    length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > MAX_BODY:
         raise _too_large()
-    body = bytearray()
     try:
-        with anyio.fail_after(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise _too_large()
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _received(receive)
     except TimeoutError as error:
         raise too_slow(BODY_SECONDS) from error
     if not body:
         return b""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Unacceptable(415, f"Content-Type is {kind[:80]!r}; send JSON, and say so with application/json")
-    return unpacked(bytes(body), request.headers.get("content-encoding", ""))
+    return unpacked(body, headers.get(b"content-encoding", b"").decode("latin-1"))
+
+
+async def _received(receive: Receive) -> bytes:
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise _too_large()
+        more = message.get("more_body", False)
+    return bytes(body)
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:

@@ -66,10 +66,13 @@ class Call(Endpoint, frozen=True):
 
     Attributes:
         request: The type of the request: fields of the query, of the body and of the path are decoded into it.
+        grouped: Whether it may share a transaction with others that come at the same time: it writes a little, to the
+            tracking store alone, and could as well be asked twice.
     """
 
     handler: Callable[[Client, Any], Answer]
     request: type[Struct] = Struct
+    grouped: bool = False
 
     @property
     def listed(self) -> frozenset[str]:

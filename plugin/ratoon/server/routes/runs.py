@@ -130,15 +130,15 @@ def _name_of(given: str | None, tagged: str | None) -> str:
 
 
 ROUTES = (
-    Call("POST", "/runs/create", create, Permission.LOG, request=CreateRun),
+    Call("POST", "/runs/create", create, Permission.LOG, request=CreateRun, grouped=True),
     Call("GET", "/runs/get", get, Permission.READ, request=OneRun),
-    Call("POST", "/runs/update", update, Permission.LOG, request=UpdateRun),
+    Call("POST", "/runs/update", update, Permission.LOG, request=UpdateRun, grouped=True),
     Call("POST", "/runs/search", search, Permission.READ, request=SearchRuns),
     Call("POST", "/runs/delete", delete, Permission.LOG, request=OneRun),
     Call("POST", "/runs/restore", restore, Permission.LOG, request=OneRun),
-    Call("POST", "/runs/log-metric", log_metric, Permission.LOG, request=LogMetric),
-    Call("POST", "/runs/log-parameter", log_param, Permission.LOG, request=LogParam),
-    Call("POST", "/runs/set-tag", set_tag, Permission.LOG, request=SetTag),
-    Call("POST", "/runs/delete-tag", delete_tag, Permission.LOG, request=DeleteTag),
-    Call("POST", "/runs/log-batch", log_batch, Permission.LOG, request=LogBatch),
+    Call("POST", "/runs/log-metric", log_metric, Permission.LOG, request=LogMetric, grouped=True),
+    Call("POST", "/runs/log-parameter", log_param, Permission.LOG, request=LogParam, grouped=True),
+    Call("POST", "/runs/set-tag", set_tag, Permission.LOG, request=SetTag, grouped=True),
+    Call("POST", "/runs/delete-tag", delete_tag, Permission.LOG, request=DeleteTag, grouped=True),
+    Call("POST", "/runs/log-batch", log_batch, Permission.LOG, request=LogBatch, grouped=True),
 )

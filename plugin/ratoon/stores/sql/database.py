@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from ratoon.errors import InvalidInput, MissingExtra, StoreError
 from ratoon.settings import without_password
+from ratoon.stores.sql.explaining import explained
+from ratoon.stores.sql.transactions import LOCK_SECONDS, Part, begin, driver_of
+
+T = TypeVar("T")
 
 # The newest migration, named here so that Alembic is imported only when there is one to run; a test compares the two.
 SCHEMA = "0001"
@@ -72,25 +76,65 @@ class Database:
 
     def __init__(self, uri: str, *, upgrade: bool = False) -> None:
         self.uri = uri
+        self._shared = _Shared()
         with explained(uri):
             self._engine = _engine(uri)
             self._prepare(upgrade)
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database and changes nothing."""
-        with explained(self.uri), self._engine.connect().execution_options(begin="BEGIN") as connection:
-            yield connection
+    @property
+    def has_one_writer(self) -> bool:
+        """Whether one writing transaction keeps all others waiting."""
+        return self._engine.dialect.name == "sqlite"
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that is durable when the block ends, and undone if it raises."""
-        with explained(self.uri), self._engine.begin() as connection:
-            yield connection
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that sees one state of the database and changes nothing."""
+        shared = self._shared.connection
+        return self._snapshot() if shared is None else nullcontext(shared)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction that is durable when the block ends, and undone if it raises.
+
+        It is a part of a larger one in what is called by :meth:`together`.
+        """
+        shared = self._shared.connection
+        return self._transaction() if shared is None else Part(self.uri, shared)
+
+    def together(self, works: Sequence[Callable[[], T]]) -> list[T | Exception]:
+        """Call functions one after the other, in one transaction of which each undoes its own part if it raises.
+
+        What they return or raise is answered when the transaction is durable. If it fails, each is called once more,
+        in a transaction of its own: nobody is told of an error that another one caused.
+        """
+        if len(works) == 1:
+            return [_attempt(work) for work in works]
+        outcomes: list[T | Exception] = []
+        try:
+            with self.writing() as connection:
+                self._shared.connection = connection
+                try:
+                    for work in works:
+                        outcomes.append(_attempt(work))
+                        if not driver_of(connection).in_transaction:
+                            raise StoreError(f"database '{without_password(self.uri)}' undid a transaction; try again")
+                finally:
+                    self._shared.connection = None
+        except StoreError as error:
+            return [_attempt(work) for work in works] if outcomes else [error] * len(works)
+        return outcomes
 
     def close(self) -> None:
         """Close the connections that nobody uses; the next transaction opens a new one."""
         self._engine.dispose()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        with explained(self.uri), self._engine.connect().execution_options(begin="BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with explained(self.uri), self._engine.begin() as connection:
+            yield connection
 
     def _prepare(self, upgrade: bool) -> None:
         """Make the tables where there are none; refuse those of another version."""
@@ -110,29 +154,17 @@ class Database:
             raise StoreError(f"database '{shown}' has the schema {found}, this ratoon needs {SCHEMA}; {way_out}")
 
 
-@contextmanager
-def explained(uri: str) -> Iterator[None]:
-    """Turn what a driver raises into an error with a way out, without a word of SQL."""
-    shown = without_password(uri)
+class _Shared(threading.local):
+    """The transaction in which a thread does several things at once; None elsewhere."""
+
+    connection: Connection | None = None
+
+
+def _attempt(work: Callable[[], T]) -> T | Exception:
     try:
-        yield
-    except (SQLAlchemyError, OSError) as error:
-        if isinstance(error, DataError) or isinstance(
-            getattr(error, "orig", None), (UnicodeEncodeError, OverflowError)
-        ):
-            raise _unfit(error) from error
-        cause = " ".join(str(getattr(error, "orig", None) or error).split())
-        message = f"database '{shown}' failed ({cause}); check that it is there, its owner and the free space"
-        raise StoreError(message) from error
-    except (UnicodeEncodeError, OverflowError) as error:
-        raise _unfit(error) from error
-
-
-def _unfit(error: Exception) -> InvalidInput:
-    cause = " ".join(str(getattr(error, "orig", None) or error).split())
-    return InvalidInput(
-        f"a value cannot be stored as it is ({cause}); leave out NUL, surrogates and numbers beyond 64 bits"
-    )
+        return work()
+    except Exception as error:
+        return error
 
 
 def _engine(uri: str) -> Engine:
@@ -144,9 +176,9 @@ def _sqlite_engine(uri: str) -> Engine:
     if path == uri or not path or path == ":memory:":
         raise InvalidInput(f"database '{uri}' names no file; give sqlite:///relative.db or sqlite:////absolute.db")
     _make_folder(Path(path).parent)
-    engine = sqlalchemy.create_engine(uri, connect_args={"timeout": 30.0}, pool_size=POOL_SIZE)
+    engine = sqlalchemy.create_engine(uri, connect_args={"timeout": float(LOCK_SECONDS)}, pool_size=POOL_SIZE)
     event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", begin)
     _engines.add(engine)
     return engine
 
@@ -185,10 +217,6 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {setting}")
     cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
 
 
 def _schema_of(connection: Connection) -> str | None:

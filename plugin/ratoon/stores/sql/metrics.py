@@ -145,14 +145,14 @@ def _merge(connection: Connection, metric_pk: int, before: int, last: int) -> No
     else:
         return
     where = {"pk": metric_pk, "begin": begin, "end": last}
-    blocks = connection.execute(_BLOCKS, where).all()
+    blocks = _BLOCKS.rows(connection, where)
     for is_small, stretch in groupby(blocks, key=lambda row: len(row.data) < _LARGE):
         found = list(stretch)
         if not is_small or len(found) == 1:
             continue
         merged = from_blocks("", [row.data for row in found])
         first, end = found[0].block, found[-1].block
-        connection.execute(_FORGET, {"pk": metric_pk, "begin": first - 1, "end": end})
+        _FORGET.run_many(connection, [{"pk": metric_pk, "begin": first - 1, "end": end}])
         _ADD_BLOCK.run_many(connection, list(_rows(merged, metric_pk, first + _count(merged) - 1)))
 
 
@@ -202,5 +202,7 @@ _IN_RANGE = (
     & (metric_blocks.c.block > bindparam("begin"))
     & (metric_blocks.c.block <= bindparam("end"))
 )
-_BLOCKS = select(metric_blocks.c.block, metric_blocks.c.data).where(_IN_RANGE).order_by(metric_blocks.c.block)
-_FORGET = delete(metric_blocks).where(_IN_RANGE)
+_BLOCKS = Prepared(
+    lambda _: select(metric_blocks.c.block, metric_blocks.c.data).where(_IN_RANGE).order_by(metric_blocks.c.block)
+)
+_FORGET = Prepared(lambda _: delete(metric_blocks).where(_IN_RANGE))

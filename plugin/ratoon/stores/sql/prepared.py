@@ -50,20 +50,22 @@ class Prepared:
 
     def run_many(self, connection: Connection, rows: Sequence[Values]) -> int:
         """Execute it for each row; returns how many rows of the table were written."""
-        cursor, written = self._execute(connection, rows)
+        cursor, written = self._execute(connection, many=rows)
         cursor.close()
         return written
 
-    def _execute(self, connection: Connection, given: Values | Sequence[Values]) -> tuple[Any, int]:
+    def _execute(
+        self, connection: Connection, one: Values | None = None, many: Sequence[Values] = ()
+    ) -> tuple[Any, int]:
         text, order = self._compiled.get(connection.dialect.name) or self._compile(connection)
         if not connection.in_transaction():
             connection.begin()  # SQLAlchemy begins by itself only with statements that it executes
         cursor: Any = connection.connection.cursor()
         try:
-            if isinstance(given, Mapping):
-                cursor.execute(text, given if order is None else [given[name] for name in order])
+            if one is not None:
+                cursor.execute(text, one if order is None else [one[name] for name in order])
             else:
-                cursor.executemany(text, given if order is None else [[row[name] for name in order] for row in given])
+                cursor.executemany(text, many if order is None else [[row[name] for name in order] for row in many])
         except Exception as error:
             cursor.close()
             kind = connection.dialect.loaded_dbapi.Error
