@@ -6,10 +6,17 @@ import fcntl
 import os
 import re
 import select
+import shutil
+import signal
+import socket
+import sqlite3
 import subprocess
 import sys
+import time
+import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +36,74 @@ class Running(NamedTuple):
         """A figure of the process's memory in KiB, ``VmHWM`` for its highest."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition(f"{key}:")[2].split()[0])
+
+
+class MlflowServer:
+    """MLflow's own server; it may be stopped and started again on the same port."""
+
+    def __init__(self, python: Path, folder: Path, empty: Path) -> None:
+        self._empty = empty
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self._port = listener.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self._port}"
+        self._folder = folder
+        store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/files"]
+        listening = ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"]
+        self._command = [str(python), "-m", "mlflow", "server", *store, *listening]
+
+    def start(self) -> None:
+        """Start it and wait until it answers; its first database is a copy, since making one takes half a minute."""
+        database = self._folder / "mlflow.db"
+        if not database.exists() and self._empty.exists():
+            shutil.copyfile(self._empty, database)
+        self._start()
+        if not self._empty.exists():
+            draft = self._empty.with_name(f"{uuid.uuid4().hex}.db")
+            with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(draft)) as target:
+                source.backup(target)
+            os.replace(draft, self._empty)
+
+    def _start(self) -> None:
+        with open(self._folder / "server.log", "ab") as log:
+            environ = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, cwd=self._folder, env=environ, start_new_session=True
+            )
+        end = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
+                return
+            except OSError:
+                assert self._process.poll() is None and time.monotonic() < end, "MLflow's server did not start"
+                time.sleep(0.2)
+
+    def empty(self) -> None:
+        """Take away everything that it keeps but the experiment that it begins with."""
+        with closing(sqlite3.connect(self._folder / "mlflow.db", timeout=20)) as database:
+            for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                if table not in ("alembic_version", "workspaces"):
+                    first = " WHERE experiment_id <> 0" if table == "experiments" else ""
+                    database.execute(f"DELETE FROM {table}{first}")
+            database.commit()
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)  # its workers are in its session
+        self._process.wait()
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(
+    mlflow_python: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[MlflowServer]:
+    """A server of MLflow's own, with nothing in it."""
+    empty = Path(request.config.cache.mkdir(f"mlflow-{MLFLOW}")) / "empty.db"
+    server = MlflowServer(mlflow_python, tmp_path_factory.mktemp("mlflow"), empty)
+    server.start()
+    yield server
+    server.kill()
 
 
 StartServer = Callable[[str], "AbstractContextManager[Running]"]

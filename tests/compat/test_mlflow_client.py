@@ -7,6 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import LogisticRegression
+
+from ratoon.entities import Dataset
+from ratoon.tracking.client import Client
 
 from .conftest import Running, StartServer
 
@@ -42,6 +46,25 @@ def session(python: Path, part: str, server: Running, folder: Path) -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_the_client_works(part: str, mlflow_python: Path, server: Running, tmp_path: Path) -> None:
     session(mlflow_python, part, server, tmp_path / "work")
+
+
+def test_the_client_sees_what_ratoon_measured(mlflow_python: Path, server: Running, tmp_path: Path) -> None:
+    log_measured(Client(tracking_uri=server.url, user="ada"))
+    session(mlflow_python, "measured", server, tmp_path / "work")
+
+
+def log_measured(client: Client) -> str:
+    """Log a model that is measured on two datasets; its id."""
+    train, test = (
+        Dataset(name="wine", digest=digest, source_type="local", source="wine.csv") for digest in ("0a1b", "ff00")
+    )
+    with client.start_run(experiment="measured") as run:
+        made = run.log_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]))
+        for step, auc in enumerate((0.5, 0.7)):
+            run.log_metric("auc", auc, step, model_id=made.model_id, dataset=train)
+        run.log_metrics({"auc": 0.6}, 2, model_id=made.model_id, dataset=test)
+        run.log_metric("loss", 0.1, model_id=made.model_id)
+    return made.model_id
 
 
 def test_a_gigabyte_passes_in_constant_memory(mlflow_python: Path, start_server: StartServer, tmp_path: Path) -> None:

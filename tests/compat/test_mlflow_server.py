@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +17,9 @@ from ratoon.registry.promotion import promote, rollback, set_alias
 from ratoon.tracking.client import Client
 from ratoon.tracking.models import load_model, resolve_version
 
+from .conftest import MlflowServer
+from .test_mlflow_client import log_measured
+
 PLUGINS = (
     "ratoon.stores.rest.plugin",
     "ratoon.artifacts.plugin",
@@ -32,48 +29,6 @@ PLUGINS = (
 )
 
 pytestmark = pytest.mark.slow
-
-
-class MlflowServer:
-    """MLflow's own server; it may be stopped and started again on the same port."""
-
-    def __init__(self, python: Path, folder: Path) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self._port = listener.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self._port}"
-        self._folder = folder
-        store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/files"]
-        listening = ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"]
-        self._command = [str(python), "-m", "mlflow", "server", *store, *listening]
-
-    def start(self) -> None:
-        with open(self._folder / "server.log", "ab") as log:
-            environ = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-            self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, cwd=self._folder, env=environ, start_new_session=True
-            )
-        end = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
-                return
-            except OSError:
-                assert self._process.poll() is None and time.monotonic() < end, "MLflow's server did not start"
-                time.sleep(0.2)
-
-    def kill(self) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)  # its workers are in its session
-        self._process.wait()
-
-
-@pytest.fixture(scope="module")
-def mlflow_server(mlflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(mlflow_python, tmp_path_factory.mktemp("mlflow"))
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture
@@ -214,6 +169,28 @@ def test_what_the_server_has_no_history_for_is_said_clearly(client: Client) -> N
     client.registry.delete_registered_model("ale")
     with pytest.raises(NotFound):
         client.registry.get_registered_model("ale")
+
+
+def test_a_model_is_measured_on_datasets(client: Client) -> None:
+    model_id = log_measured(client)
+    found = client.tracking.get_model(model_id).metrics
+    assert {(each.key, each.dataset_digest, each.value, each.step) for each in found} == {
+        ("auc", "0a1b", 0.7, 1),
+        ("auc", "ff00", 0.6, 2),
+        ("loss", None, 0.1, 0),
+    }
+
+
+def test_what_the_server_does_not_keep_is_refused_and_nothing_else_is(client: Client) -> None:
+    run = client.start_run(experiment="session")
+    for step, value in enumerate((1.0, float("inf"), 0.5)):
+        run.log_metric("loss", value, step)
+    run.log_metric("auc", 0.9)
+    with pytest.raises(InvalidInput, match="'loss' is inf at step 1.*no infinite values"):
+        run.end()
+    assert list(client.tracking.metric_history(run.run_id, "loss").values) == [1.0, 0.5]
+    found = client.tracking.get_run(run.run_id)
+    assert (found.metrics["auc"].value, found.status) == (0.9, RunStatus.FINISHED)
 
 
 def test_the_server_may_go_away_in_the_middle_of_a_run(client: Client, mlflow_server: MlflowServer) -> None:

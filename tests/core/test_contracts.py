@@ -10,7 +10,8 @@ import ratoon
 import ratoon.testing
 from ratoon.artifacts.protocol import ArtifactStore
 from ratoon.stores.protocol import Registry, TrackingStore
-from ratoon.testing import ArtifactStoreContract, RegistryContract, TrackingStoreContract
+from ratoon.testing import ArtifactStoreContract, Limit, RegistryContract, TrackingStoreContract
+from ratoon.testing.limits import Rules, added, left_out
 
 ROOT = Path(ratoon.__path__[0])
 
@@ -40,6 +41,39 @@ def test_every_method_of_a_protocol_is_called_by_its_contract(contract: type, pr
     source = "".join(inspect.getsource(inspect.getmodule(each) or each) for each in contract.__mro__[:-1])
     methods = {name for part in protocol.__mro__[:-1] for name in vars(part) if not name.startswith("_")}
     assert [name for name in methods if f"store.{name}" not in source] == []
+
+
+@pytest.mark.parametrize("contract", [TrackingStoreContract, RegistryContract])
+def test_a_contract_without_limits_keeps_every_rule_and_none_instead_of_one(contract: type[Rules]) -> None:
+    assert left_out(contract) == added(contract) == {}
+
+
+def test_what_a_limit_takes_away_another_rule_replaces() -> None:
+    for limit in Limit:
+        limited = [
+            type("Limited", (contract,), {"limits": frozenset({limit})})
+            for contract in (TrackingStoreContract, RegistryContract)
+        ]
+        assert any(left_out(each) for each in limited), f"no rule needs what {limit} takes away"
+        for each in limited:
+            assert bool(left_out(each)) == bool(added(each)), f"nothing says what happens instead of {limit}"
+            assert all(getattr(each, name) is None for name in left_out(each))
+            assert all(callable(getattr(each, name)) for name in added(each))
+
+
+def test_a_rule_that_a_test_class_writes_itself_stays() -> None:
+    class Mine(TrackingStoreContract):
+        limits = frozenset({Limit.PLACES})
+
+        def test_an_experiment_keeps_its_own_place_for_files(self) -> None:
+            """My own."""
+
+    class Further(Mine):
+        limits = frozenset()
+
+    name = "test_an_experiment_keeps_its_own_place_for_files"
+    assert getattr(Mine, name) is getattr(Further, name) is vars(Mine)[name]
+    assert left_out(Mine) == {} and added(Further) == {}
 
 
 def test_a_contract_without_a_store_says_what_is_missing(tmp_path: Path, run_python: object) -> None:

@@ -11,8 +11,9 @@ Subclass the contract of what you wrote and give it a fixture ``store`` that ret
             return MyStore(tmp_path)
 
 pytest then runs every rule against your store; the name of a test that fails is the rule that is broken. The stores
-that ratoon ships pass the same classes. This package needs pytest and is for tests only: nothing else in ratoon
-imports it.
+that ratoon ships pass the same classes. A store that cannot do everything, because it speaks to a service of somebody
+else, says what it cannot with ``limits``; see :mod:`ratoon.testing.limits`. This package needs pytest and is for tests
+only: nothing else in ratoon imports it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import pytest
 # Before the imports, so that a broken rule is reported with the values on both sides of its assertion.
 pytest.register_assert_rewrite(
     "ratoon.testing.artifact_store",
+    "ratoon.testing._aliases",
     "ratoon.testing._batches",
     "ratoon.testing._lifecycle",
+    "ratoon.testing._models",
     "ratoon.testing._registered",
     "ratoon.testing._searching",
     "ratoon.testing.paging",
@@ -32,7 +35,8 @@ pytest.register_assert_rewrite(
 )
 
 from ratoon.testing.artifact_store import ArtifactStoreContract  # noqa: E402  (see above)
+from ratoon.testing.limits import Limit  # noqa: E402
 from ratoon.testing.registry import RegistryContract  # noqa: E402
 from ratoon.testing.tracking_store import TrackingStoreContract  # noqa: E402
 
-__all__ = ["ArtifactStoreContract", "RegistryContract", "TrackingStoreContract"]
+__all__ = ["ArtifactStoreContract", "Limit", "RegistryContract", "TrackingStoreContract"]

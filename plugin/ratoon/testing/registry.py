@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from itertools import islice
 
-import msgspec
 import pytest
 
-from ratoon.entities import ModelStatus, ModelVersion, MoveKind, Query, Verdict
-from ratoon.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from ratoon.entities import ModelStatus, ModelVersion, Query
+from ratoon.errors import AlreadyExists, InvalidInput, NotFound
 from ratoon.stores.protocol import Registry
-from ratoon.testing._registered import ChangeRules, Registered, RegistrySearchRules
+from ratoon.testing._aliases import AliasRules
+from ratoon.testing._registered import ChangeRules, Registered, RegistrySearchRules, Versions
+from ratoon.testing.limits import Limit, beyond, within
 from ratoon.testing.paging import check_refusals, walk
-from ratoon.testing.values import at_once, move_of, refused, version_of
+from ratoon.testing.values import at_once, move_of
 
-RESERVED = ("latest", "Latest", "1", "v1", "V12", "", " ", "a b", "a/b", "a@b", "x" * 256, "champion\n")
 BAD_NAMES = ("", " ", " wine", "a/b", "a:b", "a@b", "a%b", "a#b", "a?b", "a\nb", "a\0b", "\ud800", "x" * 501)
 
 
@@ -44,11 +45,11 @@ class _NameRules(Registered):
                 store.create_registered_model("wine", tags=tags)
         assert store.search_registered_models().items == ()
 
-    def test_an_unknown_name_is_not_found(self, store: Registry) -> None:
+    def test_an_unknown_name_is_not_found(self, store: Registry, version: Versions) -> None:
         with pytest.raises(NotFound, match="nobody"):
             store.get_registered_model("nobody")
         with pytest.raises(NotFound):
-            store.create_version(version_of("nobody"))
+            store.create_version(version("nobody"))
         with pytest.raises(NotFound):
             store.get_version("nobody", 1)
         with pytest.raises(NotFound):
@@ -62,17 +63,36 @@ class _NameRules(Registered):
             store.delete_version("nobody", 1)
         assert store.search_versions(Query(filter="name = 'nobody'")).items == ()
         with pytest.raises(NotFound):
-            store.alias_history("nobody", "champion")
-        with pytest.raises(NotFound):
             store.move_alias(move_of("nobody", None, 1))
 
     def test_names_are_listed_in_order_page_by_page(self, store: Registry) -> None:
-        for name in ("pear", "apple", "quince", "Fig", "ärger"):
+        for name in ("pear", "apple", "quince", "fig", "grape"):
             store.create_registered_model(name)
-        wanted = ["Fig", "apple", "pear", "quince", "ärger"]
+        wanted = ["apple", "fig", "grape", "pear", "quince"]
         for limit in (1, 2, 5, 6):
             assert [model.name for model in walk(store.search_registered_models, limit)] == wanted
 
+    @beyond(Limit.ORDER_OF_NAMES)
+    def test_names_are_in_the_order_of_their_characters(self, store: Registry) -> None:
+        for name in ("pear", "ärger", "Fig"):
+            store.create_registered_model(name)
+        assert [model.name for model in store.search_registered_models().items] == ["Fig", "pear", "ärger"]
+
+    @within(Limit.ORDER_OF_NAMES)
+    def test_names_of_every_alphabet_are_listed(self, store: Registry) -> None:
+        for name in ("pear", "ärger", "Fig"):
+            store.create_registered_model(name)
+        assert {model.name for model in walk(store.search_registered_models, 2)} == {"Fig", "pear", "ärger"}
+
+    @within(Limit.STEADY_PAGES)
+    def test_names_that_come_between_pages_hide_none(self, store: Registry) -> None:
+        for name in "bcdef":
+            store.create_registered_model(name)
+        new = iter(("a", "0", "1"))
+        seen = walk(store.search_registered_models, 2, lambda: _create_next(store, new))
+        assert set("bcdef") <= {model.name for model in seen}
+
+    @beyond(Limit.STEADY_PAGES)
     def test_names_that_come_between_pages_move_no_item(self, store: Registry) -> None:
         for name in "bcdef":
             store.create_registered_model(name)
@@ -84,45 +104,65 @@ class _NameRules(Registered):
         check_refusals(store.search_registered_models)
         check_refusals(store.search_versions)
 
-    def test_a_name_is_found_in_another_spelling_of_the_same_characters(self, store: Registry) -> None:
+    def test_a_name_is_found_in_another_spelling_of_the_same_characters(
+        self, store: Registry, version: Versions
+    ) -> None:
         composed, decomposed = "caf\u00e9", "cafe\u0301"
         store.create_registered_model(decomposed)
-        store.create_version(version_of(composed))
+        store.create_version(version(composed))
         assert store.get_registered_model(decomposed).latest_version == 1
         assert store.get_version(decomposed, 1).name == composed
 
 
 class _VersionRules(Registered):
-    def test_a_version_reads_back_equal(self, store: Registry, wine: str) -> None:
-        given = version_of(
-            wine,
-            version=99,
-            run_id="a" * 32,
-            model_id=f"m-{'b' * 32}",
-            user_id="ada",
-            description="Größe \N{SEEDLING}",
-            status=ModelStatus.PENDING,
-            tags={"note": "first", "empty": ""},
-        )
-        created = store.create_version(given)
-        assert created.version == 4
+    def test_a_version_reads_back_equal(self, store: Registry, wine: str, version: Versions, model_id: str) -> None:
+        text = {"description": "Größe \N{SEEDLING}", "tags": {"note": "first", "empty": ""}}
+        created = store.create_version(version(wine, version=99, model_id=model_id, **text))
+        assert (created.version, created.model_id, created.source) == (4, model_id, f"models:/{model_id}")
+        assert (created.description, created.tags) == (text["description"], text["tags"])
         assert created.creation_timestamp > 0
         assert store.get_version(wine, 4) == created
-        times = {"creation_timestamp": 0, "last_updated_timestamp": 0}
-        assert msgspec.structs.replace(created, version=99, **times) == given
 
-    def test_versions_are_counted_for_each_name(self, store: Registry, wine: str) -> None:
+    @beyond(Limit.AUTHORS)
+    def test_the_author_and_the_status_of_a_version_are_kept(
+        self, store: Registry, wine: str, version: Versions
+    ) -> None:
+        created = store.create_version(version(wine, user_id="ada", status=ModelStatus.PENDING))
+        assert (created.user_id, created.status) == ("ada", ModelStatus.PENDING)
+        assert store.get_version(wine, 4) == created
+
+    @within(Limit.AUTHORS)
+    def test_a_version_is_ready_and_nobodys(self, store: Registry, wine: str, version: Versions) -> None:
+        created = store.create_version(version(wine, user_id="ada", status=ModelStatus.PENDING))
+        assert (created.user_id, created.status) == ("", ModelStatus.READY)
+
+    @beyond(Limit.SOURCES)
+    def test_a_version_may_come_from_anywhere(self, store: Registry, wine: str, version: Versions) -> None:
+        given = version(wine, run_id="a" * 32, source="s3://bucket/model", version=99)
+        created = store.create_version(given)
+        assert store.get_version(wine, 4) == created
+        assert (created.run_id, created.source, created.model_id) == ("a" * 32, "s3://bucket/model", None)
+
+    @within(Limit.SOURCES)
+    def test_a_version_of_another_place_is_refused(self, store: Registry, wine: str, version: Versions) -> None:
+        with pytest.raises(InvalidInput, match="s3://bucket/model"):
+            store.create_version(version(wine, source="s3://bucket/model"))
+        assert store.get_registered_model(wine).latest_version == 3
+
+    def test_versions_are_counted_for_each_name(self, store: Registry, wine: str, version: Versions) -> None:
         store.create_registered_model("beer")
-        assert store.create_version(version_of("beer")).version == 1
-        assert store.create_version(version_of(wine)).version == 4
+        assert store.create_version(version("beer")).version == 1
+        assert store.create_version(version(wine)).version == 4
         assert store.get_registered_model(wine).latest_version == 4
 
-    def test_versions_made_at_once_have_consecutive_numbers(self, store: Registry, wine: str) -> None:
-        answers = at_once(lambda number: store.create_version(version_of(wine, description=str(number))))
-        versions = [answer for answer in answers if isinstance(answer, ModelVersion)]
-        assert sorted(version.version for version in versions) == list(range(4, 20))
-        for version in versions:
-            assert store.get_version(wine, version.version) == version
+    def test_versions_made_at_once_have_consecutive_numbers(
+        self, store: Registry, wine: str, version: Versions
+    ) -> None:
+        answers = at_once(lambda number: store.create_version(version(wine, description=str(number))))
+        made = [answer for answer in answers if isinstance(answer, ModelVersion)]
+        assert sorted(each.version for each in made) == list(range(4, 20))
+        for each in made:
+            assert store.get_version(wine, each.version) == each
 
     def test_an_unknown_version_is_not_found(self, store: Registry, wine: str) -> None:
         for number in (0, -1, 4, 10**6):
@@ -136,8 +176,15 @@ class _VersionRules(Registered):
             pages = walk(store.search_versions, limit, query=Query(filter=f"name = '{wine}'"))
             assert [version.version for version in pages] == [3, 2, 1]
 
-    def test_versions_that_come_between_pages_move_no_item(self, store: Registry, wine: str) -> None:
-        pages = walk(store.search_versions, 1, lambda: store.create_version(version_of(wine)))
+    @within(Limit.STEADY_PAGES)
+    def test_versions_that_come_between_pages_hide_none(self, store: Registry, wine: str, version: Versions) -> None:
+        new = iter((version(wine), version(wine)))
+        seen = walk(store.search_versions, 1, lambda: _store_next(store, new))
+        assert {1, 2, 3} <= {found.version for found in seen}
+
+    @beyond(Limit.STEADY_PAGES)
+    def test_versions_that_come_between_pages_move_no_item(self, store: Registry, wine: str, version: Versions) -> None:
+        pages = walk(store.search_versions, 1, lambda: store.create_version(version(wine)))
         assert [version.version for version in pages] == [3, 2, 1]
 
     def test_tags_of_a_version_are_added_and_overwritten(self, store: Registry, wine: str) -> None:
@@ -147,95 +194,25 @@ class _VersionRules(Registered):
         assert store.get_version(wine, 2).tags == {"note": "second", "kept": "yes"}
         assert store.get_version(wine, 1).tags == {}
 
-    def test_tags_that_cannot_be_read_back_are_refused(self, store: Registry, wine: str) -> None:
+    def test_tags_that_cannot_be_read_back_are_refused(self, store: Registry, wine: str, version: Versions) -> None:
         for tags in ({"ok": "1", "/up": "2"}, {"ok": "1", "long": "x" * 8001}):
             with pytest.raises(InvalidInput):
                 store.update_version(wine, 1, tags=tags)
             with pytest.raises(InvalidInput):
-                store.create_version(version_of(wine, tags=tags))
+                store.create_version(version(wine, tags=tags))
         assert store.get_version(wine, 1).tags == {}
         assert store.get_registered_model(wine).latest_version == 3
 
 
-class _AliasRules(Registered):
-    def test_the_holder_of_an_alias_is_seen_everywhere(self, store: Registry, wine: str) -> None:
-        store.move_alias(move_of(wine, None, 2))
-        store.move_alias(move_of(wine, None, 2, alias="Im-Keller_3"))
-        assert store.version_by_alias(wine, "champion").version == 2
-        assert store.get_registered_model(wine).aliases == {"champion": 2, "Im-Keller_3": 2}
-        assert set(store.get_version(wine, 2).aliases) == {"champion", "Im-Keller_3"}
-        assert store.get_version(wine, 1).aliases == ()
-
-    def test_an_alias_that_nobody_holds_is_not_found(self, store: Registry, wine: str) -> None:
-        store.move_alias(move_of(wine, None, 2))
-        with pytest.raises(NotFound, match="champion.*2"):
-            store.version_by_alias(wine, "challenger")
-
-    def test_an_alias_is_taken_away(self, store: Registry, wine: str) -> None:
-        store.move_alias(move_of(wine, None, 2))
-        store.move_alias(move_of(wine, 2, None, kind=MoveKind.DELETE))
-        assert store.get_registered_model(wine).aliases == {}
-        with pytest.raises(NotFound):
-            store.version_by_alias(wine, "champion")
-
-    @pytest.mark.parametrize("expected", [None, 1, 3])
-    def test_a_move_from_another_holder_is_a_conflict(self, store: Registry, wine: str, expected: int | None) -> None:
-        store.move_alias(move_of(wine, None, 2))
-        with pytest.raises(Conflict, match="version 2"):
-            store.move_alias(move_of(wine, expected, 3))
-        assert store.version_by_alias(wine, "champion").version == 2
-        assert len(store.alias_history(wine, "champion")) == 1
-
-    def test_a_move_from_a_holder_to_nobody_is_a_conflict_too(self, store: Registry, wine: str) -> None:
-        with pytest.raises(Conflict, match="nobody"):
-            store.move_alias(move_of(wine, 1, 2))
-        assert store.alias_history(wine, "champion") == []
-
-    def test_of_many_moves_at_once_exactly_one_wins(self, store: Registry, wine: str) -> None:
-        moves = [move_of(wine, None, 1 + number % 3, reason=str(number)) for number in range(16)]
-        errors = refused(at_once(lambda number: store.move_alias(moves[number])))
-        (won,) = store.alias_history(wine, "champion")
-        assert won in moves
-        assert store.version_by_alias(wine, "champion").version == won.to_version
-        assert [type(error) for error in errors] == [Conflict] * 15
-        assert all(f"version {won.to_version}" in str(error) for error in errors)
-
-    def test_the_history_of_an_alias_is_complete_and_in_order(self, store: Registry, wine: str) -> None:
-        verdicts = (
-            Verdict(gate="auc", passed=True, reason="0.9 ≥ 0.8", evidence={"candidate": 0.9, "limits": [0, None]}),
-            Verdict(gate="bias", passed=False, reason="none", evidence={"worst": math.inf, "group": "Größe"}),
-        )
-        moves = [
-            move_of(wine, None, 1),
-            move_of(wine, 1, 3, kind=MoveKind.PROMOTE, verdicts=verdicts, moved_by="bob", timestamp=5),
-            move_of(wine, 3, 1, kind=MoveKind.ROLLBACK, reason=""),
-            move_of(wine, 1, None, kind=MoveKind.DELETE),
-        ]
-        for move in moves:
-            store.move_alias(move)
-            store.move_alias(msgspec.structs.replace(move, alias="other"))
-        assert store.alias_history(wine, "champion") == moves
-        assert store.alias_history(wine, "never-held") == []
-
-    def test_a_refused_promotion_is_kept_and_moves_nothing(self, store: Registry, wine: str) -> None:
-        store.move_alias(move_of(wine, None, 1))
-        refusal = move_of(wine, 1, 2, kind=MoveKind.REFUSED, verdicts=(Verdict(gate="g", passed=False, reason="no"),))
-        store.move_alias(refusal)
-        assert store.version_by_alias(wine, "champion").version == 1
-        assert store.alias_history(wine, "champion")[1:] == [refusal]
-
-    def test_an_alias_cannot_be_given_to_an_unknown_version(self, store: Registry, wine: str) -> None:
-        with pytest.raises(NotFound):
-            store.move_alias(move_of(wine, None, 4))
-        assert store.get_registered_model(wine).aliases == {}
-        assert store.alias_history(wine, "champion") == []
-
-    @pytest.mark.parametrize("alias", RESERVED)
-    def test_an_alias_that_reads_as_something_else_is_refused(self, store: Registry, wine: str, alias: str) -> None:
-        with pytest.raises(InvalidInput):
-            store.move_alias(move_of(wine, None, 1, alias=alias))
-        assert store.get_registered_model(wine).aliases == {}
-
-
-class RegistryContract(_NameRules, _VersionRules, _AliasRules, ChangeRules, RegistrySearchRules):
+class RegistryContract(_NameRules, _VersionRules, AliasRules, ChangeRules, RegistrySearchRules):
     """Every rule for registries; subclass it and give it a fixture ``store``."""
+
+
+def _create_next(store: Registry, names: Iterator[str]) -> None:
+    for name in islice(names, 1):
+        store.create_registered_model(name)
+
+
+def _store_next(store: Registry, versions: Iterator[ModelVersion]) -> None:
+    for version in islice(versions, 1):
+        store.create_version(version)

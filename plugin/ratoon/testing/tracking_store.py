@@ -6,14 +6,16 @@ import uuid
 
 import pytest
 
-from ratoon.entities import Experiment, LifecycleStage, ModelOutput, ModelStatus, Run, RunBatch, RunStatus
+from ratoon.entities import Experiment, LifecycleStage, Run, RunBatch, RunStatus
 from ratoon.errors import AlreadyExists, InvalidInput, NotFound
 from ratoon.stores.protocol import TrackingStore
 from ratoon.testing._batches import BatchRules, Stored
-from ratoon.testing._lifecycle import LifecycleRules, ModelRules, TagRules
+from ratoon.testing._lifecycle import LifecycleRules, TagRules
+from ratoon.testing._models import ModelRules, ModelSearchRules
 from ratoon.testing._searching import SearchRules
+from ratoon.testing.limits import Limit, beyond, within
 from ratoon.testing.paging import check_refusals, walk
-from ratoon.testing.values import at_once, dataset_input, model_of, refused, run_of
+from ratoon.testing.values import at_once, dataset_input, refused, run_of, told
 
 NOBODY = "0" * 32
 TEXTS = ("", " ", "Größe ≥ 3 \N{SEEDLING}", "line\nbreak\ttab", "'; DROP TABLE runs; --", "{}", "NULL", "%s %(x)s :x ?")
@@ -61,11 +63,19 @@ class _ExperimentRules(Stored):
         for limit in (1, 2, 5, 7):
             assert walk(store.search_experiments, limit) == [*made[::-1], *before]
 
+    @beyond(Limit.STEADY_PAGES)
     def test_experiments_that_come_between_pages_move_no_item(self, store: TrackingStore) -> None:
         before = store.search_experiments().items
         made = [store.create_experiment(f"e{number}") for number in range(5)]
         seen = walk(store.search_experiments, 2, lambda: store.create_experiment(uuid.uuid4().hex))
         assert seen == [*made[::-1], *before]
+
+    @within(Limit.STEADY_PAGES)
+    def test_experiments_that_come_between_pages_hide_none(self, store: TrackingStore) -> None:
+        made = [store.create_experiment(f"e{number}") for number in range(5)]
+        new = iter(("n0", "n1"))
+        seen = walk(store.search_experiments, 2, lambda: store.create_experiment(next(new, uuid.uuid4().hex)))
+        assert all(each in seen for each in made)
 
     def test_pages_of_experiments_that_make_no_sense_are_refused(self, store: TrackingStore) -> None:
         check_refusals(store.search_experiments)
@@ -81,9 +91,26 @@ class _RunRules(Stored):
             params={f"p{number}": text for number, text in enumerate(TEXTS)},
             tags={f"t/{number}": text for number, text in enumerate(TEXTS)},
         )
-        assert store.create_run(wanted) == wanted
-        assert store.get_run(wanted.run_id) == wanted
+        made = store.create_run(wanted)
+        assert made == told(wanted, made)
+        assert store.get_run(made.run_id) == made
 
+    @beyond(Limit.GIVEN_IDS)
+    def test_a_run_is_stored_under_its_id_with_its_place(self, store: TrackingStore, experiment: Experiment) -> None:
+        wanted = run_of(experiment.experiment_id)
+        made = store.create_run(wanted)
+        assert (made.run_id, made.artifact_uri) == (wanted.run_id, wanted.artifact_uri)
+        assert store.get_run(wanted.run_id) == made
+
+    @within(Limit.GIVEN_IDS)
+    def test_a_run_gets_an_id_of_its_own(self, store: TrackingStore, experiment: Experiment) -> None:
+        wanted = run_of(experiment.experiment_id, params={"a": "1"})
+        ids = {wanted.run_id, *(store.create_run(wanted).run_id for _ in range(2))}
+        assert len(ids) == 3
+        with pytest.raises(NotFound):
+            store.get_run(wanted.run_id)
+
+    @beyond(Limit.GIVEN_IDS)
     def test_creating_a_run_twice_returns_the_first(self, store: TrackingStore, experiment: Experiment) -> None:
         first = store.create_run(run_of(experiment.experiment_id, params={"a": "1"}))
         again = run_of(experiment.experiment_id, run_id=first.run_id, run_name="other", params={"a": "2", "b": "3"})
@@ -91,6 +118,7 @@ class _RunRules(Stored):
         assert store.get_run(first.run_id) == first
         assert len(store.search_runs().items) == 1
 
+    @beyond(Limit.GIVEN_IDS)
     def test_creating_a_run_from_many_threads_makes_one(self, store: TrackingStore, experiment: Experiment) -> None:
         run = run_of(experiment.experiment_id, params={"a": "1"}, tags={"b": "2"})
         assert at_once(lambda _: store.create_run(run), 8) == [run] * 8
@@ -137,11 +165,25 @@ class _RunRules(Stored):
         assert store.update_run(run.run_id, status=RunStatus.RUNNING).end_time is None
 
     def test_runs_are_listed_last_started_first(self, store: TrackingStore, experiment: Experiment) -> None:
-        starts = [5, 1, 9, 1, 7]
+        starts = [5, 1, 9, 2, 7]
         made = [store.create_run(run_of(experiment.experiment_id, start_time=start)) for start in starts]
         wanted = [made[number].run_id for number in (2, 4, 0, 3, 1)]
         for limit in (1, 2, 5, 6):
             assert [run.run_id for run in walk(store.search_runs, limit)] == wanted
+
+    @beyond(Limit.TIES_BY_AGE)
+    def test_of_runs_that_started_together_the_newest_comes_first(
+        self, store: TrackingStore, experiment: Experiment
+    ) -> None:
+        made = [store.create_run(run_of(experiment.experiment_id, start_time=3)).run_id for _ in range(4)]
+        for limit in (1, 3, 5):
+            assert [run.run_id for run in walk(store.search_runs, limit)] == made[::-1]
+
+    @within(Limit.TIES_BY_AGE)
+    def test_runs_that_started_together_come_in_one_order(self, store: TrackingStore, experiment: Experiment) -> None:
+        made = {store.create_run(run_of(experiment.experiment_id, start_time=3)).run_id for _ in range(4)}
+        orders = {tuple(run.run_id for run in walk(store.search_runs, limit)) for limit in (1, 3, 5)}
+        assert [set(order) for order in orders] == [made]
 
     def test_runs_are_listed_by_experiment(self, store: TrackingStore) -> None:
         first, second, third = (store.create_experiment(name).experiment_id for name in "abc")
@@ -154,6 +196,14 @@ class _RunRules(Stored):
         assert len(store.search_runs().items) == 3
         assert store.search_runs(["987654321"]).items == ()
 
+    @within(Limit.STEADY_PAGES)
+    def test_runs_that_come_between_pages_hide_none(self, store: TrackingStore, experiment: Experiment) -> None:
+        made = {store.create_run(run_of(experiment.experiment_id, start_time=start)).run_id for start in range(5)}
+        later = run_of(experiment.experiment_id, start_time=9)
+        seen = {run.run_id for run in walk(store.search_runs, 2, lambda: store.create_run(later))}
+        assert made <= seen
+
+    @beyond(Limit.STEADY_PAGES)
     def test_runs_that_come_between_pages_move_no_item(self, store: TrackingStore, experiment: Experiment) -> None:
         made = [store.create_run(run_of(experiment.experiment_id, start_time=start)) for start in (3, 3, 3, 2, 1)]
         later = run_of(experiment.experiment_id, start_time=4)
@@ -164,19 +214,37 @@ class _RunRules(Stored):
         check_refusals(store.search_runs)
 
 
-class _InputAndModelRules(Stored):
+class _InputRules(Stored):
     def test_a_dataset_reads_back_equal(self, store: TrackingStore, run: Run) -> None:
         given = dataset_input("Größe", schema='{"a": "double"}', profile='{"rows": 3}')
         store.log_inputs(run.run_id, [given])
         assert store.get_run(run.run_id).inputs == (given,)
 
-    def test_a_dataset_is_recorded_once_for_each_role(self, store: TrackingStore, run: Run) -> None:
-        training, test, other = dataset_input(), dataset_input(context="test"), dataset_input(digest="ff")
+    def test_a_dataset_is_recorded_once(self, store: TrackingStore, run: Run) -> None:
+        training, other = dataset_input(), dataset_input(digest="ff")
         for _ in range(2):
-            store.log_inputs(run.run_id, [training, training, test, other])
+            store.log_inputs(run.run_id, [training, training, other])
         inputs = store.get_run(run.run_id).inputs
-        assert len(inputs) == 3
-        assert all(each in inputs for each in (training, test, other))
+        assert len(inputs) == 2
+        assert all(each in inputs for each in (training, other))
+
+    @beyond(Limit.SECOND_ROLES)
+    def test_a_dataset_is_recorded_once_for_each_role(self, store: TrackingStore, run: Run) -> None:
+        training, test = dataset_input(), dataset_input(context="test")
+        for _ in range(2):
+            store.log_inputs(run.run_id, [training, test])
+        inputs = store.get_run(run.run_id).inputs
+        assert len(inputs) == 2
+        assert all(each in inputs for each in (training, test))
+
+    @within(Limit.SECOND_ROLES)
+    def test_a_second_role_of_a_dataset_is_refused_with_the_others(self, store: TrackingStore, run: Run) -> None:
+        training, test = dataset_input(), dataset_input(context="test")
+        for given in ([training, test], [test, dataset_input("other")]):
+            with pytest.raises(InvalidInput, match="'wine'.*one role"):
+                store.log_inputs(run.run_id, given)
+            store.log_inputs(run.run_id, [training])
+        assert store.get_run(run.run_id).inputs == (training,)
 
     def test_a_dataset_that_cannot_be_read_back_is_refused_with_the_others(
         self, store: TrackingStore, run: Run
@@ -186,45 +254,16 @@ class _InputAndModelRules(Stored):
                 store.log_inputs(run.run_id, [dataset_input(), bad])
         assert store.get_run(run.run_id).inputs == ()
 
-    def test_a_model_reads_back_equal_and_belongs_to_its_run(self, store: TrackingStore, run: Run) -> None:
-        wanted = model_of(run, model_type="classifier", params={"depth": "3"}, tags={"note": "Größe"})
-        assert store.create_model(wanted) == wanted
-        assert store.get_model(wanted.model_id) == wanted
-        assert store.run_models(run.run_id) == [wanted]
-        assert store.get_run(run.run_id).model_outputs == (ModelOutput(model_id=wanted.model_id),)
-
-    @pytest.mark.parametrize("status", [ModelStatus.READY, ModelStatus.FAILED])
-    def test_a_model_is_finalized(self, store: TrackingStore, run: Run, status: ModelStatus) -> None:
-        model = store.create_model(model_of(run))
-        done = store.finalize_model(model.model_id, status)
-        assert done.status == status
-        assert done.last_updated_timestamp >= model.last_updated_timestamp
-        assert store.get_model(model.model_id) == done
-
-    def test_models_of_a_run_are_listed_oldest_first(self, store: TrackingStore, run: Run) -> None:
-        made = [store.create_model(model_of(run, creation_timestamp=time)) for time in (5, 3, 9)]
-        assert store.run_models(run.run_id) == [made[1], made[0], made[2]]
-        assert store.run_models(NOBODY) == []
-
-    def test_a_model_id_is_unique(self, store: TrackingStore, run: Run) -> None:
-        model = store.create_model(model_of(run))
-        with pytest.raises(AlreadyExists, match=model.model_id):
-            store.create_model(model_of(run, model_id=model.model_id, name="other"))
-        assert store.get_model(model.model_id) == model
-
-    def test_an_unknown_model_or_owner_is_not_found(self, store: TrackingStore, run: Run) -> None:
-        unknown = f"m-{NOBODY}"
-        with pytest.raises(NotFound, match=unknown):
-            store.get_model(unknown)
-        with pytest.raises(NotFound):
-            store.finalize_model(unknown, ModelStatus.READY)
-        with pytest.raises(NotFound):
-            store.create_model(model_of(run, model_id=unknown, experiment_id="987654321"))
-        with pytest.raises(NotFound):
-            store.get_model(unknown)
-
 
 class TrackingStoreContract(
-    _ExperimentRules, _RunRules, BatchRules, _InputAndModelRules, SearchRules, LifecycleRules, TagRules, ModelRules
+    _ExperimentRules,
+    _RunRules,
+    BatchRules,
+    _InputRules,
+    SearchRules,
+    LifecycleRules,
+    TagRules,
+    ModelRules,
+    ModelSearchRules,
 ):
     """Every rule for tracking stores; subclass it and give it a fixture ``store``."""

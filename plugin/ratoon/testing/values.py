@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import msgspec
+
 from ratoon.entities import (
     AliasMove,
     Dataset,
@@ -23,6 +25,8 @@ from ratoon.entities import (
 
 T = TypeVar("T")
 
+NAME_TAG = "mlflow.runName"
+
 
 def run_of(experiment_id: str, **changes: Any) -> Run:
     """A running run with an id of its own."""
@@ -37,6 +41,17 @@ def run_of(experiment_id: str, **changes: Any) -> Run:
         "artifact_uri": f"mlflow-artifacts:/{experiment_id}/{run_id}/artifacts",
     }
     return Run(**values | changes)
+
+
+def told(wanted: Run, found: Run) -> Run:
+    """The run that was wanted as a store may tell it: under its own id, with the tag that repeats the name."""
+    tags = {**wanted.tags, **{key: wanted.run_name for key in found.tags if key == NAME_TAG}}
+    return msgspec.structs.replace(wanted, run_id=found.run_id, artifact_uri=found.artifact_uri, tags=tags)
+
+
+def own_tags(run: Run) -> dict[str, str]:
+    """The tags that a run was given, without the one that repeats its name."""
+    return {key: value for key, value in run.tags.items() if key != NAME_TAG}
 
 
 def point(key: str, value: float, step: int = 0, timestamp: int = 1_700_000_000_000) -> Metric:

@@ -153,3 +153,31 @@ def autolog(folder: pathlib.Path) -> None:
     model = mlflow.sklearn.load_model(f"models:/{found.outputs.model_outputs[0].model_id}")
     assert (model.predict(rows) == kinds).mean() > 0.9
     assert "training_confusion_matrix.png" in [each.path for each in MlflowClient().list_artifacts(run.info.run_id)]
+
+
+@part
+def measured(folder: pathlib.Path) -> None:
+    """What ratoon's client measured of a model; the test has logged it."""
+    home = mlflow.get_experiment_by_name("measured").experiment_id
+    (model,) = mlflow.search_logged_models([home], output_format="list")
+    told = {(each.key, each.dataset_name, each.dataset_digest): (each.value, each.step) for each in model.metrics}
+    assert told == {
+        ("auc", "wine", "0a1b"): (0.7, 1),
+        ("auc", "wine", "ff00"): (0.6, 2),
+        ("loss", None, None): (0.1, 0),
+    }, told
+    assert {each.run_id for each in model.metrics} == {model.source_run_id}
+    run = mlflow.get_run(model.source_run_id)
+    assert run.data.metrics == {"auc": 0.6, "loss": 0.1}
+    assert {each.dataset.digest for each in run.inputs.dataset_inputs} == {"0a1b", "ff00"}
+    found = mlflow.search_logged_models([home], filter_string="metrics.auc > 0.5", output_format="list")
+    assert [each.model_id for each in found] == [model.model_id]
+    for digest, least, wanted in (("0a1b", 0.65, 1), ("ff00", 0.65, 0), ("ff00", 0.55, 1), ("none", 0.0, 0)):
+        found = mlflow.search_logged_models(
+            [home],
+            filter_string=f"metrics.auc > {least}",
+            datasets=[{"dataset_name": "wine", "dataset_digest": digest}],
+            order_by=[{"field_name": "metrics.auc", "ascending": False, "dataset_name": "wine"}],
+            output_format="list",
+        )
+        assert len(found) == wanted, (digest, least, found)

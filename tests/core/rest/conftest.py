@@ -100,6 +100,19 @@ def make_server(tmp_path: Path, empty_database: Path) -> Iterator[Callable[[], S
 
 
 @pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Wait for what happens in other threads and processes."""
+
+    def wait(condition: Callable[[], object], seconds: float = 30) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not happen in time"
+            time.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture
 def server(make_server: Callable[[], Server]) -> Server:
     """A server that runs."""
     server = make_server()

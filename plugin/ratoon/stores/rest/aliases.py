@@ -37,20 +37,28 @@ class RestAliases(RestPart):
         if self._connection.is_ratoon:
             self._connection.call("POST", f"{RATOON}/aliases/move", body=_as_json(move), repeatable=False)
             return
-        holder = self.get_registered_model(move.name).aliases.get(move.alias)
         if move.kind == MoveKind.REFUSED:
+            self.get_registered_model(move.name)
             logger.warning("%s keeps no record that a move of alias %r was refused", self._connection.base, move.alias)
             return
+        self._check_holder(move)
+        named = {"name": move.name, "alias": move.alias}
+        if move.to_version is not None:
+            try:
+                self._connection.post("/registered-models/alias", named | {"version": str(move.to_version)})
+            except InvalidInput:  # how MLflow's server answers one of two that are the first
+                self._check_holder(move)
+                raise
+        elif move.from_version is not None:
+            self._connection.call("DELETE", f"{MLFLOW}/registered-models/alias", body=named)
+
+    def _check_holder(self, move: AliasMove) -> None:
+        holder = self.get_registered_model(move.name).aliases.get(move.alias)
         if holder != move.from_version:
             held = "nobody" if holder is None else f"version {holder}"
             raise Conflict(
                 f"alias {move.alias!r} of model {move.name!r} is held by {held} now; look again, then decide"
             )
-        named = {"name": move.name, "alias": move.alias}
-        if move.to_version is not None:
-            self._connection.post("/registered-models/alias", named | {"version": str(move.to_version)})
-        elif holder is not None:
-            self._connection.call("DELETE", f"{MLFLOW}/registered-models/alias", body=named)
 
     def alias_history(self, name: str, alias: str) -> list[AliasMove]:
         """Every move of an alias, oldest first; InvalidInput on MLflow's server, which keeps none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ratoon.entities import (
@@ -131,8 +131,19 @@ def to_model(found: Json) -> Model:
         lifecycle_stage=LifecycleStage(info.get("lifecycle_stage", "active")),
         params=to_dict(data.get("params")),
         tags=to_dict(info.get("tags")),
-        metrics=tuple(to_metric(each, of_model=True) for each in data.get("metrics") or ()),
+        metrics=_last([to_metric(each, of_model=True) for each in data.get("metrics") or ()]),
     )
+
+
+def _last(points: Iterable[Metric]) -> tuple[Metric, ...]:
+    """The last point of each metric, by run and dataset: MLflow's server tells all of them."""
+    found: dict[tuple[str | None, ...], Metric] = {}
+    for point in points:
+        place = (point.run_id, point.key, point.dataset_name, point.dataset_digest)
+        known = found.setdefault(place, point)
+        if (point.step, point.timestamp) > (known.step, known.timestamp):
+            found[place] = point
+    return tuple(found.values())
 
 
 def to_registered_model(found: Json) -> RegisteredModel:
@@ -157,7 +168,7 @@ def to_version(found: Json) -> ModelVersion:
         creation_timestamp=int(found.get("creation_timestamp") or 0),
         last_updated_timestamp=int(found.get("last_updated_timestamp") or 0),
         run_id=found.get("run_id") or None,
-        model_id=found.get("model_id") or _model_id(found.get("source", "")),
+        model_id=found.get("model_id") or model_id_of(found.get("source", "")),
         user_id=found.get("user_id", ""),
         description=found.get("description", ""),
         status=VERSION_STATUS.get(found.get("status", ""), ModelStatus.READY),
@@ -197,7 +208,7 @@ def from_input(given: DatasetInput) -> dict[str, Any]:
     return {"dataset": dataset, "tags": from_dict(given.tags)}
 
 
-def _model_id(source: str) -> str | None:
+def model_id_of(source: str) -> str | None:
     """The model that a version's source names: MLflow's server stores it there alone."""
     name = source.removeprefix("models:/")
     return name if _MODEL_ID.fullmatch(name) else None

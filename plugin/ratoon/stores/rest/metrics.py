@@ -28,7 +28,10 @@ class RestMetrics(RestPart):
                 series.values.append(float(point.get("value", 0.0)))
             token = answer.get("next_page_token")
             if not token:
-                return in_order(series)
+                break
+        if not series.values:  # that server has no points of a run that is not there, either
+            self._connection.get("/runs/get", run_id=run_id)
+        return in_order(series)
 
     def metric_sample(self, run_id: str, key: str, points: int) -> MetricSeries:
         """About so many points that show the shape of a metric; MLflow's server has to send all of them for it."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from ratoon.entities import ModelVersion, Page, Query, RegisteredModel
 from ratoon.errors import InvalidInput, NotFound
 from ratoon.remote.connection import MLFLOW
+from ratoon.stores import fields
 from ratoon.stores.limits import check_alias, check_model_name, check_stage, normalised
 from ratoon.stores.protocol import EVERYTHING, TagChanges, Tags
 from ratoon.stores.rest.aliases import RestAliases
 from ratoon.stores.rest.experiments import check_tags
-from ratoon.stores.rest.mapping import WIRE_VERSION_STATUS, from_dict, to_registered_model, to_version
-from ratoon.stores.rest.part import page_of, paging
+from ratoon.stores.rest.mapping import WIRE_VERSION_STATUS, from_dict, model_id_of, to_registered_model, to_version
 
 # MLflow's server refuses larger pages of names.
 MOST_NAMES = 1000
@@ -49,8 +51,9 @@ class RestRegistry(RestAliases):
 
     def search_registered_models(self, query: Query = EVERYTHING) -> Page[RegisteredModel]:
         """Names that fulfil a query, in alphabetical order unless it says otherwise."""
-        answer = self._connection.get("/registered-models/search", **paging(query, most=MOST_NAMES))
-        return page_of(answer, "registered_models", to_registered_model)
+        asked = self._ask(fields.REGISTERED_MODEL, query, most=MOST_NAMES)
+        answer = self._connection.get("/registered-models/search", **asked.body)
+        return asked.page(answer, "registered_models", to_registered_model)
 
     def create_version(self, version: ModelVersion) -> ModelVersion:
         """Store a version under the next free number; its ``version`` and times are ignored."""
@@ -61,7 +64,8 @@ class RestRegistry(RestAliases):
             "description": version.description,
             "tags": from_dict(version.tags),
         }
-        given = {"run_id": version.run_id, "model_id": version.model_id, "run_link": version.run_link}
+        model_id = version.model_id or model_id_of(version.source)
+        given = {"run_id": version.run_id, "model_id": model_id, "run_link": version.run_link}
         if self._connection.is_ratoon:
             given |= {"user_id": version.user_id, "status": WIRE_VERSION_STATUS[version.status]}
         body |= {key: value for key, value in given.items() if value}
@@ -71,7 +75,12 @@ class RestRegistry(RestAliases):
     def get_version(self, name: str, version: int) -> ModelVersion:
         """Read a version; NotFound if there is none."""
         self._check_number(name, version)
-        answer = self._connection.get("/model-versions/get", name=normalised(name), version=str(version))
+        try:
+            answer = self._connection.get("/model-versions/get", name=normalised(name), version=str(version))
+        except NotFound as error:
+            if not self._connection.is_ratoon:  # MLflow's server does not say which there are
+                raise self._no_version(name, version) from error
+            raise
         return to_version(answer["model_version"])
 
     def version_by_alias(self, name: str, alias: str) -> ModelVersion:
@@ -87,7 +96,9 @@ class RestRegistry(RestAliases):
 
     def search_versions(self, query: Query = EVERYTHING) -> Page[ModelVersion]:
         """Versions that fulfil a query, the newest first unless it says otherwise."""
-        return page_of(self._connection.get("/model-versions/search", **paging(query)), "model_versions", to_version)
+        asked = self._ask(fields.VERSION, query)
+        page = asked.page(self._connection.get("/model-versions/search", **asked.body), "model_versions", to_version)
+        return page if self._connection.is_ratoon else self._with_aliases(page)
 
     def update_version(
         self,
@@ -118,8 +129,20 @@ class RestRegistry(RestAliases):
     def _check_number(self, name: str, version: int) -> None:
         """A number that no version can have is no number at all for a server."""
         if version < 1:
-            latest = self.get_registered_model(name).latest_version
-            raise NotFound(f"version {version} of model {name!r} does not exist; the latest is {latest}")
+            raise self._no_version(name, version)
+
+    def _no_version(self, name: str, version: int) -> NotFound:
+        latest = self.get_registered_model(name).latest_version
+        return NotFound(f"version {version} of model {name!r} does not exist; the newest is {latest}")
+
+    def _with_aliases(self, page: Page[ModelVersion]) -> Page[ModelVersion]:
+        """MLflow's server tells aliases with a name, not with the versions that it found."""
+        held: dict[tuple[str, int], list[str]] = {}
+        for name in {version.name for version in page.items}:
+            for alias, version in self.get_registered_model(name).aliases.items():
+                held.setdefault((name, version), []).append(alias)
+        found = (replace(each, aliases=tuple(held.get((each.name, each.version), ()))) for each in page.items)
+        return Page(tuple(found), page.next_token)
 
     def _tag(self, path: str, named: dict[str, str], tags: TagChanges | None) -> None:
         for key, value in (tags or {}).items():

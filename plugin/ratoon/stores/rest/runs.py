@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
 
-from ratoon.entities import DatasetInput, LifecycleStage, Metric, ModelOutput, Page, Query, Run, RunBatch, RunStatus
+from msgspec.structs import replace
+
+from ratoon.entities import DatasetInput, LifecycleStage, ModelOutput, Page, Query, Run, RunBatch, RunStatus
 from ratoon.errors import NotFound
-from ratoon.stores.limits import check_batch, check_name
+from ratoon.remote.connection import Connection
+from ratoon.stores import fields
+from ratoon.stores.limits import check_batch, check_input, check_name
 from ratoon.stores.protocol import EVERYTHING
+from ratoon.stores.rest.batches import OF_MLFLOW, OF_RATOON, check_for_mlflow, new_inputs, parts_of
 from ratoon.stores.rest.experiments import RestExperiments
 from ratoon.stores.rest.mapping import from_dict, from_input, from_metric, to_run
-from ratoon.stores.rest.part import page_of, paging
-
-
-class Limits(NamedTuple):
-    """What a server takes in one request: points, params or tags, and bytes."""
-
-    metrics: int
-    pairs: int
-    size: int
-
-
-# MLflow's server takes 1 MB, ratoon's several; the length of a value in JSON is only estimated.
-OF_MLFLOW = Limits(1000, 100, 800_000)
-OF_RATOON = Limits(10_000, 1000, 8_000_000)
 
 
 class RestRuns(RestExperiments):
     """See :class:`ratoon.stores.protocol.RunStore` for each method."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._known_models: set[str] = set()
 
     def create_run(self, run: Run) -> Run:
         """Store a new run; ratoon's server under the given id, MLflow's under one of its own: that of the answer.
@@ -46,14 +42,14 @@ class RestRuns(RestExperiments):
             "tags": from_dict(run.tags),
         }
         repeatable = self._connection.is_ratoon  # there the id makes a second time the same run
-        made = to_run(self._connection.post("/runs/create", body, repeatable=repeatable)["run"])
+        made = self._run(self._connection.post("/runs/create", body, repeatable=repeatable)["run"])
         if (made.run_name, made.start_time, made.user_id) != (run.run_name, run.start_time, run.user_id):
             return made
         return self._completed(made, run)
 
     def get_run(self, run_id: str) -> Run:
         """Read a run with everything that was recorded, a deleted one too; NotFound if there is none."""
-        return to_run(self._connection.get("/runs/get", run_id=run_id)["run"])
+        return self._run(self._connection.get("/runs/get", run_id=run_id)["run"])
 
     def update_run(
         self, run_id: str, *, status: RunStatus | None = None, end_time: int | None = None, run_name: str | None = None
@@ -71,18 +67,23 @@ class RestRuns(RestExperiments):
 
     def search_runs(self, experiment_ids: Sequence[str] = (), query: Query = EVERYTHING) -> Page[Run]:
         """Runs of the experiments (of all if none is given) that fulfil a query, the last started first."""
-        body = paging(query) | {"run_view_type": query.view.value}
-        body["experiment_ids"] = self._experiment_ids(list(experiment_ids))
-        return page_of(self._connection.post("/runs/search", body), "runs", to_run)
+        asked = self._ask(fields.RUN, query, experiment_ids)
+        places = {"run_view_type": query.view.value, "experiment_ids": self._experiment_ids(list(experiment_ids))}
+        return asked.page(self._connection.post("/runs/search", asked.body | places), "runs", self._run)
 
     def move_run(self, run_id: str, stage: LifecycleStage) -> None:
         """Delete a run, or restore it."""
         verb = "delete" if stage == LifecycleStage.DELETED else "restore"
+        if verb == "restore" and not self._connection.is_ratoon:  # MLflow's server does not look at the experiment
+            self._check_active(self.get_run(run_id).experiment_id)
         self._connection.post(f"/runs/{verb}", {"run_id": run_id})
 
     def log_batch(self, batch: RunBatch) -> None:
         """Write a batch, in parts if it is larger than one request may be: a part is written whole or not at all."""
         check_batch(batch)
+        if not self._connection.is_ratoon:
+            check_for_mlflow(batch)
+            self._check_models(batch)
         for part in parts_of(batch, OF_RATOON if self._connection.is_ratoon else OF_MLFLOW):
             body = {
                 "run_id": part.run_id,
@@ -98,6 +99,10 @@ class RestRuns(RestExperiments):
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput], model_ids: Sequence[str] = ()) -> None:
         """Record datasets and models that the run used; one that is recorded already is left as it is."""
+        for each in inputs:
+            check_input(each)
+        if not self._connection.is_ratoon:
+            inputs, model_ids = new_inputs(self.get_run(run_id), inputs, model_ids)
         body = {
             "run_id": run_id,
             "datasets": [from_input(each) for each in inputs],
@@ -107,6 +112,9 @@ class RestRuns(RestExperiments):
 
     def log_outputs(self, run_id: str, models: Sequence[ModelOutput]) -> None:
         """Record models that the run produced."""
+        if not self._connection.is_ratoon:  # MLflow's server refuses one that it has
+            known = {each.model_id for each in self.get_run(run_id).model_outputs}
+            models = [each for each in models if each.model_id not in known]
         body = {"run_id": run_id, "models": [{"model_id": each.model_id, "step": each.step} for each in models]}
         self._connection.post("/runs/outputs", body)
 
@@ -120,58 +128,21 @@ class RestRuns(RestExperiments):
             return self.update_run(made.run_id, status=run.status, end_time=run.end_time)
         return self.get_run(made.run_id) if missing else made
 
+    def _run(self, found: dict[str, Any]) -> Run:
+        """A run that goes on has no end: MLflow's server keeps the one that it had."""
+        run = to_run(found)
+        if run.end_time is not None and run.status == RunStatus.RUNNING and not self._connection.is_ratoon:
+            return replace(run, end_time=None)
+        return run
+
+    def _check_models(self, batch: RunBatch) -> None:
+        """Find the models that were measured: MLflow's server keeps half of a batch with one that it does not know."""
+        for model_id in {metric.model_id for metric in batch.metrics if metric.model_id} - self._known_models:
+            self._connection.get(f"/logged-models/{quote(model_id, safe='')}")
+            self._known_models.add(model_id)
+
     def _run_or_none(self, run_id: str) -> Run | None:
         try:
             return self.get_run(run_id)
         except NotFound:
             return None
-
-
-def parts_of(batch: RunBatch, limits: Limits) -> list[RunBatch]:
-    """Batches that a server takes, params first: a param that is refused is refused before anything is written.
-
-    What fits into one goes as one; else each kind goes on its own, as MLflow's limit for all kinds together demands.
-    """
-    counts = (len(batch.metrics), len(batch.params), len(batch.tags))
-    if sum(counts) <= limits.metrics and max(counts[1:]) <= limits.pairs and _size(batch) <= limits.size:
-        return [batch]
-    run_id = batch.run_id
-    parts = [
-        RunBatch(run_id=run_id, params=dict(pairs))
-        for pairs in _slices(list(batch.params.items()), limits.pairs, limits.size)
-    ]
-    parts += [
-        RunBatch(run_id=run_id, tags=dict(pairs))
-        for pairs in _slices(list(batch.tags.items()), limits.pairs, limits.size)
-    ]
-    parts += [
-        RunBatch(run_id=run_id, metrics=tuple(points))
-        for points in _slices(list(batch.metrics), limits.metrics, limits.size)
-    ]
-    return parts
-
-
-def _size(batch: RunBatch) -> int:
-    return sum(map(_length, (*batch.metrics, *batch.params.items(), *batch.tags.items())))
-
-
-def _slices(items: list[Any], most: int, size: int) -> Iterator[list[Any]]:
-    taken: list[Any] = []
-    length = 0
-    for item in items:
-        more = _length(item)
-        if taken and (len(taken) == most or length + more > size):
-            yield taken
-            taken, length = [], 0
-        taken.append(item)
-        length += more
-    if taken:
-        yield taken
-
-
-def _length(item: Any) -> int:
-    """About as many bytes as an item takes in JSON; a character takes at most six."""
-    if isinstance(item, Metric):
-        return 120 + len(item.key)
-    key, value = item
-    return 40 + len(key) + (len(value) if value.isascii() else 6 * len(value))
