@@ -268,6 +268,26 @@ class Query(Struct, frozen=True, kw_only=True):
     page_token: str | None = None
 
 
+class MeasuredOn(Struct, frozen=True):
+    """A dataset that models were measured on: by its name, and by its digest where that is told."""
+
+    name: str
+    digest: str | None = None
+
+
+class ModelQuery(Query, frozen=True, kw_only=True):
+    """What a search of models asks for.
+
+    Attributes:
+        datasets: The datasets on which the metrics of the filter were measured, any of them; all if there is none.
+            Without a metric in the filter, the models that have any metric on one of them are found.
+        order_datasets: For each term of the order, the dataset on which its metric was measured, or None for all.
+    """
+
+    datasets: tuple[MeasuredOn, ...] = ()
+    order_datasets: tuple[MeasuredOn | None, ...] = ()
+
+
 class Page(Struct, Generic[T], frozen=True):
     """One page of a listing; ``next_token`` asks for the page behind it, None where there is none."""
 

@@ -20,9 +20,13 @@ stands for any characters and ``_`` for one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from ratoon.entities import MeasuredOn
+from ratoon.errors import InvalidInput
 from ratoon.stores.grammar import Comparison, Ordering, parse_filter, parse_order, wrong
 
 NUMBERS = frozenset(("=", "!=", "<", "<=", ">", ">="))
@@ -122,6 +126,22 @@ def orderings_of(fields: Fields, terms: Sequence[str]) -> tuple[Ordering, ...]:
         if entity == "dataset":
             raise wrong("order", term, 0, "a run may have many datasets")
         found.append(Ordering(entity=entity, key=key, ascending=ordering.ascending))
+    return tuple(found)
+
+
+def measured_orders(orderings: Sequence[Ordering], datasets: Sequence[MeasuredOn | None]) -> tuple[Ordering, ...]:
+    """The terms of an order, each with the dataset on which its metric was measured.
+
+    Raises:
+        InvalidInput: There is a dataset for a term that is no metric, or for none.
+    """
+    if len(datasets) > len(orderings):
+        raise InvalidInput(f"order has {len(orderings)} terms for {len(datasets)} datasets; give a term for each")
+    found = []
+    for ordering, dataset in zip_longest(orderings, datasets):
+        if dataset is not None and ordering.entity != "metric":
+            raise InvalidInput(f"order by {ordering.key!r} names a dataset and is no metric; leave the dataset out")
+        found.append(replace(ordering, dataset=dataset))
     return tuple(found)
 
 

@@ -23,6 +23,7 @@ from typing import NamedTuple, NoReturn
 
 from msgspec import Struct
 
+from ratoon.entities import MeasuredOn
 from ratoon.errors import InvalidInput
 
 # A filter is read in one pass, but a query with more terms than this would occupy a database for nothing.
@@ -64,11 +65,12 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class Ordering(Struct, frozen=True, kw_only=True):
-    """One term of an order: a field, and whether the smallest comes first."""
+    """One term of an order: a field, whether the smallest comes first, and the dataset of a metric if it matters."""
 
     entity: str
     key: str
     ascending: bool = True
+    dataset: MeasuredOn | None = None
 
 
 class _Token(NamedTuple):

@@ -131,7 +131,10 @@ class ModelStore(Protocol):
         """Delete a model; NotFound if there is none."""
 
     def search_models(self, experiment_ids: Sequence[str] = (), query: Query = EVERYTHING) -> Page[Model]:
-        """Models of the experiments (of all if none is given) that fulfil a query, the newest first."""
+        """Models of the experiments (of all if none is given) that fulfil a query, the newest first.
+
+        A :class:`ratoon.entities.ModelQuery` may name the datasets on which they were measured.
+        """
 
     def run_models(self, run_id: str) -> list[Model]:
         """The models that a run produced, oldest first."""

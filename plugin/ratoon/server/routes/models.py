@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratoon.clock import now_ms
-from ratoon.entities import Model, ModelStatus, Query
+from ratoon.entities import MeasuredOn, Model, ModelQuery, ModelStatus
 from ratoon.errors import InvalidInput, NotFound
 from ratoon.server.endpoint import Answer, Call, Permission
 from ratoon.server.wire.fields import mapping, new_id, one_of_each, page
@@ -62,11 +62,12 @@ def delete(client: Client, request: OneModel) -> Answer:
 
 def search(client: Client, request: SearchModels) -> Answer:
     """Find models."""
-    if request.datasets:
-        raise InvalidInput("datasets are not supported in a search of models; leave them out, filter by metrics alone")
-    query = Query(
+    orders = request.order_by or ()
+    query = ModelQuery(
         filter=request.filter or "",
-        order_by=tuple(map(_term, request.order_by or ())),
+        order_by=tuple(map(_term, orders)),
+        order_datasets=tuple(map(_dataset, orders)),
+        datasets=tuple(MeasuredOn(each.dataset_name, each.dataset_digest or None) for each in request.datasets or ()),
         limit=100 if request.max_results is None else request.max_results,
         page_token=request.page_token or None,
     )
@@ -94,9 +95,13 @@ def log_params(client: Client, request: LogModelParams) -> Answer:
 
 
 def _term(order: OrderBy) -> str:
-    if order.dataset_name or order.dataset_digest:
-        raise InvalidInput("an order by a metric of one dataset is not supported; leave the dataset out")
     return f"{order.field_name} {'ASC' if order.ascending is not False else 'DESC'}"
+
+
+def _dataset(order: OrderBy) -> MeasuredOn | None:
+    if order.dataset_digest and not order.dataset_name:
+        raise InvalidInput(f"order by {order.field_name!r:.80} has the digest of a dataset only; give its name, too")
+    return MeasuredOn(order.dataset_name, order.dataset_digest or None) if order.dataset_name else None
 
 
 ROUTES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -21,6 +21,7 @@ from sqlalchemy import (
     true,
 )
 
+from ratoon.entities import MeasuredOn
 from ratoon.stores.fields import Fields
 from ratoon.stores.grammar import Comparison
 from ratoon.stores.sql.dialects import equals, ilike, like
@@ -58,7 +59,7 @@ class Subject(NamedTuple):
     table: Table
     fields: Fields
     columns: Mapping[str, Expression]
-    pairs: Mapping[str, Table]
+    pairs: Mapping[str, FromClause]
     owner: tuple[str, ...]
     ties: tuple[tuple[Column[Any], bool], ...]
 
@@ -100,6 +101,16 @@ def _dataset_condition(connection: Connection, subject: Subject, comparison: Com
     of_run = subject.owns(used) & (used.c.dataset_pk == datasets.c.dataset_pk)
     column = used.c.context if comparison.key == "context" else datasets.c[comparison.key]
     return exists().where(of_run, text_condition(connection, column, comparison))
+
+
+def on_one_of(metrics: FromClause, datasets: Iterable[MeasuredOn]) -> Condition:
+    """That a metric of a model was measured on one of these datasets."""
+    columns = metrics.c
+    named = (
+        and_(columns.dataset_name == each.name, true() if not each.digest else columns.dataset_digest == each.digest)
+        for each in datasets
+    )
+    return or_(false(), *named)
 
 
 def pair_condition(connection: Connection, table: FromClause, comparison: Comparison) -> Condition:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import and_, or_, select, true, update
+from sqlalchemy import Connection, and_, exists, or_, select, true, update
 
 from ratoon.clock import now_ms
-from ratoon.entities import LifecycleStage, Model, ModelStatus, Page, Query
+from ratoon.entities import LifecycleStage, MeasuredOn, Model, ModelQuery, ModelStatus, Page, Query
 from ratoon.errors import AlreadyExists
 from ratoon.stores import fields
 from ratoon.stores.limits import check_int64, check_model, check_params, check_tags
 from ratoon.stores.protocol import EVERYTHING, TagChanges
 from ratoon.stores.sql import tables
-from ratoon.stores.sql.conditions import Subject
+from ratoon.stores.sql.conditions import Condition, Subject, condition, on_one_of
 from ratoon.stores.sql.database import insert_into
 from ratoon.stores.sql.experiments import in_view
 from ratoon.stores.sql.part import SqlPart
@@ -25,7 +25,7 @@ from ratoon.stores.sql.reading import (
     read_models,
     require_model,
 )
-from ratoon.stores.sql.searching import ask, search
+from ratoon.stores.sql.searching import Asked, ask, search
 from ratoon.stores.sql.writing import change_pairs, link_models, overwrite_pairs, write_once
 
 _TABLE = tables.models
@@ -92,11 +92,17 @@ class SqlModels(SqlPart):
     def search_models(self, experiment_ids: Sequence[str] = (), query: Query = EVERYTHING) -> Page[Model]:
         """Models of the experiments (of all if none is given) that fulfil a query, the newest first."""
         numbers = sorted({experiment_number(each) for each in experiment_ids})
-        asked = ask(_SUBJECT, query, numbers)
+        datasets, ordered = (query.datasets, query.order_datasets) if isinstance(query, ModelQuery) else ((), ())
+        asked = ask(_SUBJECT, query, (*numbers, *datasets, *ordered))
+        asked = asked._replace(orderings=fields.measured_orders(asked.orderings, ordered))
         inside = _TABLE.c.experiment_id.in_(numbers) if numbers else true()
         view = in_view(_TABLE, query.view)
+        within = [inside] if view is None else [inside, view]
         with self._database.reading() as connection:
-            rows, token = search(connection, _SUBJECT, asked, inside if view is None else and_(inside, view))
+            if datasets:
+                asked, measured = _on_datasets(connection, asked, datasets)
+                within += measured
+            rows, token = search(connection, _SUBJECT, asked, and_(*within))
             return Page(tuple(read_models(connection, rows)), token)
 
     def run_models(self, run_id: str) -> list[Model]:
@@ -132,3 +138,14 @@ class SqlModels(SqlPart):
             change_pairs(connection, tables.model_tags, owner, tags or {})
             write_once(connection, tables.model_params, owner, params or {}, f"model '{model_id}'")
             return read_model(connection, model_id)
+
+
+def _on_datasets(connection: Connection, asked: Asked, datasets: Sequence[MeasuredOn]) -> tuple[Asked, list[Condition]]:
+    """The query without its comparisons of metrics, and these, as conditions on what was measured on the datasets."""
+    table = tables.model_metrics
+    measured = select(table).where(on_one_of(table, datasets)).subquery()
+    subject = _SUBJECT._replace(pairs={**_SUBJECT.pairs, "metric": measured})
+    metrics = [each for each in asked.comparisons if each.entity == "metric"]
+    others = tuple(each for each in asked.comparisons if each.entity != "metric")
+    conditions = [condition(connection, subject, each) for each in metrics]
+    return asked._replace(comparisons=others), conditions or [exists().where(subject.owns(measured))]

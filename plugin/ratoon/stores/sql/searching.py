@@ -27,7 +27,7 @@ from sqlalchemy import (
 from ratoon.entities import Query
 from ratoon.stores.fields import comparisons_of, orderings_of
 from ratoon.stores.grammar import Comparison, Ordering
-from ratoon.stores.sql.conditions import Condition, Expression, Subject, condition
+from ratoon.stores.sql.conditions import Condition, Expression, Subject, condition, on_one_of
 from ratoon.stores.sql.dialects import by_code
 from ratoon.stores.sql.paging import check_limit, decode_token, encode_token, fingerprint
 
@@ -218,9 +218,10 @@ def _attribute_keys(connection: Connection, subject: Subject, ordering: Ordering
 def _newest_metric_keys(subject: Subject, ordering: Ordering) -> list[Key]:
     """Rank and value of a model's metric: of several runs or datasets, the newest counts."""
     table = subject.pairs["metric"].alias()
+    datasets = [] if ordering.dataset is None else [on_one_of(table, [ordering.dataset])]
     newest: Select[Any] = (
         select(table.c.value)
-        .where(subject.owns(table), table.c.key == ordering.key)
+        .where(subject.owns(table), table.c.key == ordering.key, *datasets)
         .order_by(table.c.timestamp.desc(), table.c.step.desc(), table.c.value.desc())
         .limit(1)
     )
