@@ -10,7 +10,7 @@ import getpass
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,14 @@ from ratoon.errors import InvalidSetting
 
 FILE_NAME = "ratoon.toml"
 HOME_NAME = ".ratoon"
+SPOOL_LIMIT = 10 * 2**30
+
+# MLflow's names for settings of ours, which ours win over.
+_OF_MLFLOW = {"progress": "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"}
+_SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -33,6 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         experiment: The experiment of runs that name none.
         user: Who is recorded as the author of runs and moves.
         block_plugins: Plugins that are not to be loaded, by the names that ``ratoon plugins`` prints.
+        progress: Whether long transfers show a progress bar on a terminal.
+        spool_limit: How many bytes may be kept for a server that is away.
         home: The folder of local state, such as deployments on this machine.
     """
 
@@ -42,6 +52,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     experiment: str
     user: str
     block_plugins: tuple[str, ...]
+    progress: bool = True
+    spool_limit: int = SPOOL_LIMIT
     home: Path
 
 
@@ -72,6 +84,8 @@ def load_settings(start: Path | None = None, environ: Mapping[str, str] | None =
         experiment=values.get("experiment") or "Default",
         user=values.get("user") or _login_name(),
         block_plugins=tuple(values.get("block_plugins") or ()),
+        progress=values.get("progress", True),
+        spool_limit=values.get("spool_limit", SPOOL_LIMIT),
         home=home,
     )
 
@@ -96,37 +110,63 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidSetting(f"settings file '{path}' cannot be read ({error}); correct or remove it") from error
-    for key, value in content.items():
-        _check(key, value, str(path))
-    return content
+    return {key: _checked(key, value, str(path)) for key, value in content.items()}
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = {key: environ[name] for key in KEYS if environ.get(name := f"RATOON_{key.upper()}")}
-    if "block_plugins" in values:
-        values["block_plugins"] = [name.strip() for name in values["block_plugins"].split(",") if name.strip()]
+    values: dict[str, Any] = {}
+    for key in KEYS:
+        for name in (f"RATOON_{key.upper()}", _OF_MLFLOW.get(key, "")):
+            if text := environ.get(name):
+                listed = [each.strip() for each in text.split(",") if each.strip()]
+                values.setdefault(key, _checked(key, listed if key == "block_plugins" else text, name))
     return values
 
 
 def _from_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    values = {key: value for key, value in given.items() if value is not None}
-    for key, value in values.items():
-        _check(key, list(value) if isinstance(value, tuple) else value, "the arguments")
-    return values
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+    return {key: _checked(key, value, "the arguments") for key, value in values.items() if value is not None}
 
 
-def _check(key: str, value: object, source: str) -> None:
+def _checked(key: str, value: object, source: str) -> object:
+    """The value of a key, as the settings hold it."""
     if key not in KEYS:
         near = get_close_matches(key, KEYS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(KEYS)}"
         raise InvalidSetting(f"setting {key!r} in {source} is unknown; {hint}")
-    if key == "block_plugins":
-        fits = isinstance(value, list) and all(isinstance(name, str) for name in value)
-        wanted = "a list of strings"
-    else:
-        fits, wanted = isinstance(value, str), "a string"
-    if not fits:
+    wanted, found = _KINDS.get(key, ("a string", _text_of))
+    fitting = found(value)
+    if fitting is None:
         raise InvalidSetting(f"setting {key!r} in {source} is {value!r}; give {wanted}")
+    return fitting
+
+
+def _text_of(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _names_of(value: object) -> list[str] | None:
+    return value if isinstance(value, list) and all(isinstance(name, str) for name in value) else None
+
+
+def _switch_of(value: object) -> bool | None:
+    return value if isinstance(value, bool) else _SWITCH.get(str(value).lower())
+
+
+def _size_of(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return None
+    found = _SIZE.fullmatch(str(value).strip())
+    unit = _UNITS.get(found[2].lower()) if found else None
+    return None if found is None or unit is None else int(float(found[1]) * unit)
+
+
+# What a key takes that is not a string.
+_KINDS: dict[str, tuple[str, Callable[[object], object]]] = {
+    "block_plugins": ("a list of strings", _names_of),
+    "progress": ("true or false", _switch_of),
+    "spool_limit": ("a number of bytes, or a size such as '10 GiB'", _size_of),
+}
 
 
 def _anchor(uri: str, base: Path) -> str:

@@ -9,7 +9,6 @@ import math
 import re
 import struct
 import sys
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -21,7 +20,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ratoon.errors import InvalidInput
-from ratoon.tracking import files as module
 from ratoon.tracking.client import Client
 from ratoon.tracking.run import ActiveRun
 
@@ -57,20 +55,6 @@ def test_a_stream_is_kept(run: ActiveRun) -> None:
     assert content(run, "deep/a.bin") == b"abc"
     with pytest.raises(InvalidInput, match="artifact path '../up' is not allowed"):
         run.log_stream(io.BytesIO(b"abc"), "../up")
-
-
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_long_upload_shows_how_far_it_is(
-    run: ActiveRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
-) -> None:
-    terminal = io.StringIO()
-    terminal.isatty = lambda: is_terminal  # type: ignore[method-assign]
-    monkeypatch.setattr("sys.stderr", terminal)
-    monkeypatch.setattr(module, "LONG_UPLOAD", 1000)
-    (tmp_path / "long.bin").write_bytes(bytes(5000))
-    run.log_artifact(tmp_path / "long.bin")
-    assert content(run, "long.bin") == bytes(5000)
-    assert ("long.bin" in terminal.getvalue()) is is_terminal
 
 
 def test_a_figure_of_matplotlib_is_kept_in_the_form_of_its_name(run: ActiveRun) -> None:

@@ -36,7 +36,7 @@ def test_the_defaults_are_one_folder_in_the_project(project: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key != "block_plugins"])
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in ("block_plugins", "progress", "spool_limit")])
 def test_an_argument_wins_over_the_environment_over_the_file_over_the_default(project: Path, key: str) -> None:
     environ, content = {f"RATOON_{key.upper()}": "x://environ"}, f"{key} = 'x://file'"
     assert getattr(load(project, content, environ, **{key: "x://argument"}), key) == "x://argument"
@@ -54,6 +54,32 @@ def test_blocked_plugins_are_a_list_in_the_file_and_commas_in_the_environment(pr
     assert load(project, content).block_plugins == ("a", "b")
     assert load(project, content, {"RATOON_BLOCK_PLUGINS": " c, d ,,"}).block_plugins == ("c", "d")
     assert load(project, content, block_plugins=("e",)).block_plugins == ("e",)
+
+
+def test_a_switch_has_words_in_the_environment_and_mlflows_name_too(project: Path) -> None:
+    assert load(project).progress is True
+    assert load(project, "progress = false").progress is False
+    assert load(project, "progress = false", progress=True).progress is True
+    for text, wanted in (("0", False), ("off", False), ("False", False), ("1", True), ("YES", True)):
+        assert load(project, "", {"RATOON_PROGRESS": text}).progress is wanted
+    assert load(project, "", {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}).progress is False
+    both = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "RATOON_PROGRESS": "1"}
+    assert load(project, "", both).progress is True
+    with pytest.raises(InvalidSetting, match="'progress' in MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR is 'perhaps'; give"):
+        load(project, "", {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "perhaps"})
+
+
+def test_a_size_has_units(project: Path) -> None:
+    assert load(project).spool_limit == 10 * 2**30
+    assert load(project, "spool_limit = 5").spool_limit == 5
+    for text, wanted in (("7", 7), ("1.5 GiB", 3 * 2**29), ("2kb", 2000), ("1 TiB", 2**40), ("0", 0)):
+        assert load(project, "spool_limit = 5", {"RATOON_SPOOL_LIMIT": text}).spool_limit == wanted
+    for wrong in ("-1", "much", "1 XB", "", "1e3"):
+        with pytest.raises(InvalidSetting, match="'spool_limit' in the arguments is .*; give a number of bytes, or a"):
+            load(project, spool_limit=wrong)
+    for bad in (True, 1.5, -1):
+        with pytest.raises(InvalidSetting):
+            load(project, spool_limit=bad)
 
 
 def test_other_variables_are_left_alone(project: Path) -> None:

@@ -160,3 +160,44 @@ def test_a_disk_that_takes_nothing_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="check its owner and the free space"):
         Spool(tmp_path / "spool", URI).append([batch(1)])
+
+
+def test_a_full_spool_takes_no_batch_and_no_file_but_what_begins_and_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path / "spool", URI, limit=1000)
+    kept = 0
+    with pytest.raises(StoreError, match=r"is full \(it may take 1000 bytes .*raise the setting spool_limit"):
+        for kept in range(100):
+            spool.append([batch(kept)])
+    assert 0 < kept < 100 and len(waiting(spool)) == kept
+    for _ in range(2):
+        with pytest.raises(StoreError, match="is full"):
+            spool.append([RunUpdated(run_id="r", status=RunStatus.FINISHED), batch(kept)])
+        with pytest.raises(StoreError, match="is full"):
+            spool.keep_file(io.BytesIO(bytes(10_000)))
+    assert [path for path in spool.files.glob("*")] == []
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
+    spool.append([RunUpdated(run_id="r", status=RunStatus.FINISHED)])
+    assert len(waiting(spool)) == kept + 1
+
+
+def test_contents_of_files_count_and_what_was_sent_makes_room(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = Spool(tmp_path / "spool", URI, limit=1000)
+    name = spool.keep_file(io.BytesIO(bytes(900)))
+    assert (spool.files / name).stat().st_size == 900
+    for _ in range(2):
+        with pytest.raises(StoreError, match="is full"):
+            spool.append([batch(1), batch(2), batch(3)])
+    spool.drop_file(name)
+    spool.append([batch(1), batch(2), batch(3)])
+    spool.keep_file(io.BytesIO(bytes(300)))
+    with pytest.raises(StoreError, match="is full"):
+        spool.keep_file(io.BytesIO(bytes(900)))
+    assert caplog.text.count("files are refused") == 2  # once for each time that it filled up
+
+
+def test_the_disk_is_not_filled_to_its_brim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ratoon.tracking.spool.LEFT_FREE", 2**62)
+    with pytest.raises(StoreError, match="leaves .* of the disk free"):
+        Spool(tmp_path / "spool", URI).append([batch(1)])

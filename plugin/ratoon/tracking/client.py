@@ -180,7 +180,8 @@ class Client:
         from ratoon.tracking.outbox import Outbox
 
         if hook == "open_tracking_store":
-            return SteadyTrackingStore(Outbox(self.settings.home / "spool", store, self._files))
+            folder, limit = self.settings.home / "spool", self.settings.spool_limit
+            return SteadyTrackingStore(Outbox(folder, store, self._files, limit))
         steady = self.tracking
         if isinstance(steady, SteadyTrackingStore) and steady.outbox.tracking.address == address:
             return SteadyArtifactStore(store, steady)

@@ -7,10 +7,9 @@ import json
 import mimetypes
 import os
 import re
-import sys
 import uuid
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,13 +19,11 @@ from ratoon.entities import Run
 from ratoon.errors import InvalidInput, NotFound
 from ratoon.manager import notify
 from ratoon.tracking.locations import artifact_key
+from ratoon.tracking.progress import Transfer
 from ratoon.tracking.writer import Tag
 
 if TYPE_CHECKING:
     from ratoon.tracking.client import Client
-
-# Who uploads more than that in a terminal sees how far it is.
-LONG_UPLOAD = 100 * 2**20
 
 _IMAGE_KEY = re.compile(r"[a-zA-Z0-9_\-./ ]+")
 
@@ -49,15 +46,15 @@ class FileLogging:
         if path.is_dir():
             self.log_artifacts(path, join(artifact_path or "", path.name))
             return
-        self._store_file(path, join(artifact_path or "", path.name))
+        self._store_files(path.name, {path: join(artifact_path or "", path.name)})
 
     def log_artifacts(self, folder: str | os.PathLike[str], artifact_path: str | None = None) -> None:
         """Keep everything that a folder holds, under the same names."""
         root = Path(folder)
         if not root.is_dir():
             raise InvalidInput(f"folder '{root}' does not exist; give one that does")
-        for path in files_below(root):
-            self._store_file(path, join(artifact_path or "", path.relative_to(root).as_posix()))
+        places = {path: join(artifact_path or "", path.relative_to(root).as_posix()) for path in files_below(root)}
+        self._store_files(root.absolute().name, places)
 
     def log_stream(self, stream: BinaryIO, artifact_file: str) -> None:
         """Keep what a binary stream yields, read piece by piece to its end."""
@@ -161,12 +158,14 @@ class FileLogging:
         if entry not in listed:
             self.client.writer.put(self.run_id, Tag(name, json.dumps([*listed, entry])))
 
-    def _store_file(self, path: Path, artifact_file: str) -> None:
-        try:
-            with open(path, "rb") as stream, _watched(stream, path) as watched:
-                self.log_stream(watched, artifact_file)
-        except OSError as error:
-            raise InvalidInput(f"file '{path}' cannot be read ({error.strerror}); give one that can") from error
+    def _store_files(self, what: str, places: Mapping[Path, str]) -> None:
+        with Transfer(what, size_of(places), self.client.settings) as transfer:
+            for path, artifact_file in places.items():
+                try:
+                    with open(path, "rb") as stream:
+                        self.log_stream(transfer.reading(stream), artifact_file)
+                except OSError as error:
+                    raise InvalidInput(f"file '{path}' cannot be read ({error.strerror}); give one that can") from error
 
     def _key(self, artifact_file: str) -> str:
         return join(artifact_key(self.info.artifact_uri), artifact_file)
@@ -181,12 +180,10 @@ def files_below(folder: Path) -> Iterable[Path]:
             yield path
 
 
-def _watched(stream: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO]:
-    """The stream, with a progress bar if it is long and somebody looks."""
-    size = os.fstat(stream.fileno()).st_size
-    if size < LONG_UPLOAD or not sys.stderr.isatty():
-        return nullcontext(stream)
-    from rich.console import Console
-    from rich.progress import wrap_file
-
-    return wrap_file(stream, size, description=path.name, console=Console(stderr=True), transient=True)
+def size_of(paths: Iterable[Path]) -> int:
+    """How many bytes files have together; one that is not there has none."""
+    size = 0
+    for path in paths:
+        with suppress(OSError):  # told when it is opened
+            size += path.stat().st_size
+    return size

@@ -126,14 +126,32 @@ def log_params(params: Mapping[str, object]) -> None:
     _run().log_params(params)
 
 
-def log_metric(key: str, value: float, step: int = 0, timestamp: int | None = None) -> None:
-    """Record one point of a metric of the active run; the timestamp is in milliseconds, now if None."""
-    _run().log_metric(key, value, step, timestamp)
+def log_metric(
+    key: str,
+    value: float,
+    step: int = 0,
+    timestamp: int | None = None,
+    *,
+    model_id: str | None = None,
+    dataset: Dataset | None = None,
+) -> None:
+    """Record one point of a metric of the active run, and of a model that was measured on a dataset.
+
+    The timestamp is in milliseconds, now if None.
+    """
+    _run().log_metric(key, value, step, timestamp, model_id=model_id, dataset=dataset)
 
 
-def log_metrics(metrics: Mapping[str, float], step: int = 0, timestamp: int | None = None) -> None:
-    """Record one point of several metrics of the active run."""
-    _run().log_metrics(metrics, step, timestamp)
+def log_metrics(
+    metrics: Mapping[str, float],
+    step: int = 0,
+    timestamp: int | None = None,
+    *,
+    model_id: str | None = None,
+    dataset: Dataset | None = None,
+) -> None:
+    """Record one point of several metrics of the active run, and of a model that was measured on a dataset."""
+    _run().log_metrics(metrics, step, timestamp, model_id=model_id, dataset=dataset)
 
 
 def log_system_metrics(interval: float = 10.0) -> None:

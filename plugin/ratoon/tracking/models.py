@@ -16,8 +16,9 @@ from ratoon.errors import AlreadyExists, NotFound
 from ratoon.manager import notify
 from ratoon.stores.limits import check_model_name, check_name
 from ratoon.tracking.client import Client
-from ratoon.tracking.files import files_below
+from ratoon.tracking.files import files_below, size_of
 from ratoon.tracking.locations import ModelUri, artifact_key, parse_model_uri
+from ratoon.tracking.progress import Transfer
 from ratoon.tracking.run import ActiveRun
 
 if TYPE_CHECKING:
@@ -164,11 +165,13 @@ def load_model(uri: str, *, trust: Trust = None, client: Client | None = None) -
 def download_model(client: Client, uri: str, folder: Path) -> Path:
     """Copy a model's files into a folder; each is verified against its digest."""
     root = artifact_key(logged_model(client, parse_model_uri(uri)).artifact_uri)
-    for path in _paths_below(client, root):
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(target, "xb") as file:
-            file.writelines(client.artifacts.read(join(root, path)))
+    sizes = _sizes_below(client, root)
+    with Transfer(uri, sum(sizes.values()), client.settings) as transfer:
+        for path in sizes:
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(target, "xb") as file:
+                file.writelines(transfer.passing(client.artifacts.read(join(root, path))))
     return folder
 
 
@@ -213,15 +216,18 @@ def _model_of_run(client: Client, run_id: str, name: str) -> Model:
 
 
 def _upload(client: Client, folder: Path, model: Model) -> None:
-    root = artifact_key(model.artifact_uri)
-    for path in files_below(folder):
-        with open(path, "rb") as stream:
-            client.artifacts.write(join(root, path.relative_to(folder).as_posix()), stream)
+    root, paths = artifact_key(model.artifact_uri), list(files_below(folder))
+    with Transfer(model.name, size_of(paths), client.settings) as transfer:
+        for path in paths:
+            with open(path, "rb") as stream:
+                place = join(root, path.relative_to(folder).as_posix())
+                client.artifacts.write(place, transfer.reading(stream))
 
 
-def _paths_below(client: Client, root: str, below: str = "") -> list[str]:
-    found = []
+def _sizes_below(client: Client, root: str, below: str = "") -> dict[str, int]:
+    """The files of a folder and its subfolders, each with its bytes."""
+    found: dict[str, int] = {}
     for entry in client.artifacts.list(join(root, below)):
         path = join(below, entry.path)
-        found += _paths_below(client, root, path) if entry.is_dir else [path]
+        found |= _sizes_below(client, root, path) if entry.is_dir else {path: entry.file_size or 0}
     return found

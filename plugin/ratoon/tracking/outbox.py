@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from ratoon.artifacts.protocol import ArtifactStore
 from ratoon.errors import AlreadyExists, Conflict, Corrupt, InvalidInput, NotFound, RatoonError, StoreUnavailable
-from ratoon.settings import without_password
+from ratoon.settings import SPOOL_LIMIT, without_password
 from ratoon.stores.protocol import TrackingStore
 from ratoon.tracking.records import FileLogged, Record, Repeater
 from ratoon.tracking.spool import Spool
@@ -72,11 +72,18 @@ class Outbox:
         folder: Where the spool is.
         tracking: The store that runs go to.
         open_artifacts: Opens the store that files go to; called when one waits.
+        limit: How many bytes the spool may take.
     """
 
-    def __init__(self, folder: Path, tracking: RemoteTracking, open_artifacts: Callable[[], ArtifactStore]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tracking: RemoteTracking,
+        open_artifacts: Callable[[], ArtifactStore],
+        limit: int = SPOOL_LIMIT,
+    ) -> None:
         self.tracking = tracking
-        self.spool = Spool(folder, tracking.address)
+        self.spool = Spool(folder, tracking.address, limit)
         self._open_artifacts = open_artifacts
         self._note = self.spool.path.with_suffix(".server")
         self._owner = os.getpid()

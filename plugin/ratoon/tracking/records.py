@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from ratoon.artifacts.protocol import ArtifactStore
 from ratoon.entities import DatasetInput, Experiment, Model, ModelOutput, ModelStatus, Run, RunBatch, RunStatus
-from ratoon.errors import AlreadyExists, InvalidInput, NotFound
+from ratoon.errors import AlreadyExists, NotFound
 from ratoon.stores.protocol import TrackingStore
+from ratoon.tracking.parting import REFUSED, is_whole, write_apart
 
 
 class RunStarted(Struct, frozen=True, kw_only=True, tag="run-started"):
@@ -136,15 +137,15 @@ class Repeater:
     def _log(self, batch: RunBatch) -> None:
         try:
             self._tracking.log_batch(batch)
-        except InvalidInput as error:  # one refused value must not take the others with it
-            self._tracking.log_batch(RunBatch(run_id=batch.run_id, metrics=batch.metrics, tags=batch.tags))
-            refused = error
-            for key, value in batch.params.items():
-                try:
-                    self._tracking.log_batch(RunBatch(run_id=batch.run_id, params={key: value}))
-                except InvalidInput as one:
-                    refused = one
-            raise refused from error
+        except REFUSED as error:
+            if is_whole(batch, error):
+                raise
+            left = write_apart(batch, self._tracking.log_batch)
+            for _, cause in left:
+                if not isinstance(cause, REFUSED):  # the server went away: all of it once more, later
+                    raise cause from error
+            if left:
+                raise left[-1].error from error
 
     def _create_model(self, record: ModelCreated) -> None:
         model = record.model

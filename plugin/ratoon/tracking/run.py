@@ -8,6 +8,8 @@ from time import time_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
+
 from ratoon.clock import now_ms
 from ratoon.entities import Dataset, DatasetInput, Metric, Model, Run, RunStatus
 from ratoon.errors import InvalidInput
@@ -36,6 +38,7 @@ class ActiveRun(FileLogging):
         self._put = client.writer.put
         self._params = dict(run.params)
         self._metrics: set[str] = set()
+        self._datasets = {(each.dataset.name, each.dataset.digest) for each in run.inputs}
         self._sampling: SystemMetrics | None = None
 
     def log_param(self, key: str, value: object) -> None:
@@ -56,7 +59,16 @@ class ActiveRun(FileLogging):
         for key, value in params.items():
             self.log_param(key, value)
 
-    def log_metric(self, key: str, value: float, step: int = 0, timestamp: int | None = None) -> None:
+    def log_metric(
+        self,
+        key: str,
+        value: float,
+        step: int = 0,
+        timestamp: int | None = None,
+        *,
+        model_id: str | None = None,
+        dataset: Dataset | None = None,
+    ) -> None:
         """Record one point of a metric.
 
         Args:
@@ -64,23 +76,35 @@ class ActiveRun(FileLogging):
             value: Anything that ``float`` takes; NaN and the infinities are kept as they are.
             step: Where in the training the point lies.
             timestamp: Milliseconds since the epoch; now if None.
+            model_id: The logged model that was measured; the point belongs to it, too.
+            dataset: What the model was measured on; the run has used it then.
         """
         if type(value) is not float or type(step) is not int:
             value, step = _numbers(key, value, step)
         now = time_ns() // 1_000_000 if timestamp is None else timestamp
         metric = Metric(key, value, now, step)
+        if model_id is not None or dataset is not None:
+            metric = self._measured(metric, model_id, dataset)
         # What passed once need not be looked at again: these few comparisons take a fifth of the time.
-        known = type(key) is str and key in self._metrics and type(now) is int
+        known = type(key) is str and key in self._metrics and type(now) is int and metric.model_id is None
         if not (known and -INT64 <= step < INT64 and -INT64 <= now < INT64):
             check_metric(metric)
             self._metrics.add(key)
         self._put(self.run_id, metric)
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int = 0, timestamp: int | None = None) -> None:
-        """Record one point of several metrics, all with the same timestamp."""
+    def log_metrics(
+        self,
+        metrics: Mapping[str, float],
+        step: int = 0,
+        timestamp: int | None = None,
+        *,
+        model_id: str | None = None,
+        dataset: Dataset | None = None,
+    ) -> None:
+        """Record one point of several metrics, all with the same timestamp, model and dataset."""
         now = now_ms() if timestamp is None else timestamp
         for key, value in metrics.items():
-            self.log_metric(key, value, step, now)
+            self.log_metric(key, value, step, now, model_id=model_id, dataset=dataset)
 
     def log_system_metrics(self, interval: float = 10.0) -> None:
         """Record in the background how busy the machine is, every so many seconds until the run ends.
@@ -109,12 +133,22 @@ class ActiveRun(FileLogging):
         """Record a dataset that the run used; ``context`` tells for what, "training" for example."""
         tags = {"mlflow.data.context": context} if context else {}
         self.client.tracking.log_inputs(self.run_id, [DatasetInput(dataset=dataset, tags=tags)])
+        self._datasets.add((dataset.name, dataset.digest))
 
     def log_model(self, model: object, name: str = "model", **options: Any) -> Model:
         """Package a model and keep it with the run. See :func:`ratoon.tracking.models.log_model` for the options."""
         from ratoon.tracking.models import log_model
 
         return log_model(self, model, name, **options)
+
+    def _measured(self, metric: Metric, model_id: str | None, dataset: Dataset | None) -> Metric:
+        """The point with the model and the dataset that it belongs to; the dataset becomes an input of the run."""
+        name, digest = (dataset.name, dataset.digest) if dataset is not None and model_id is not None else (None, None)
+        found = msgspec.structs.replace(metric, model_id=model_id, dataset_name=name, dataset_digest=digest)
+        check_metric(found)
+        if dataset is not None and (dataset.name, dataset.digest) not in self._datasets:
+            self.log_input(dataset)
+        return found
 
     def flush(self) -> None:
         """Return when everything that was logged before is durable; StoreError if it cannot be written."""

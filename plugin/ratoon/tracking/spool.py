@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -30,13 +31,18 @@ from msgspec import Struct
 
 from ratoon.disk import sync_folder
 from ratoon.errors import StoreError
-from ratoon.tracking.records import Record, decode, encode
+from ratoon.settings import SPOOL_LIMIT
+from ratoon.tracking.records import BatchLogged, FileLogged, InputsLogged, OutputsLogged, Record, decode, encode
 
 MAGIC = b"ratoon1\n"
 MARK = len(MAGIC) + 16
 FRAME = struct.Struct("<II")
 # A larger length is damage: no batch comes near it.
 MOST_BYTES = 2**30
+# So much of the disk is left to others, and first of all to the training itself.
+LEFT_FREE = 2**29
+# What a full spool does not take. That a run or a model began or ended is small, and without it the rest is worthless.
+_LARGE = (BatchLogged, InputsLogged, OutputsLogged, FileLogged)
 
 logger = logging.getLogger(__name__)
 
@@ -54,10 +60,13 @@ class Spool:
     Args:
         folder: Made on use, readable by its owner only.
         uri: The server's URI without credentials.
+        limit: How many bytes records and contents of files may take together.
     """
 
-    def __init__(self, folder: Path, uri: str) -> None:
+    def __init__(self, folder: Path, uri: str, limit: int = SPOOL_LIMIT) -> None:
         self._folder = folder
+        self._limit = limit
+        self._has_warned = False
         name = hashlib.sha256(uri.encode()).hexdigest()[:16]
         self.path = folder / f"{name}.spool"
         self.files = folder / f"{name}.files"
@@ -74,9 +83,11 @@ class Spool:
         """Keep records; they are on the disk when this returns.
 
         Raises:
-            StoreError: The disk does not take them.
+            StoreError: The disk does not take them, or the spool is full; then none of them is kept.
         """
         frames = b"".join(map(_framed, records))
+        if any(isinstance(record, _LARGE) for record in records):
+            self._check_room(len(frames))
         with self._explained(), self._locked("lock"):
             with _opened(self.path) as file:
                 fresh = os.fstat(file.fileno()).st_size == 0
@@ -92,13 +103,20 @@ class Spool:
 
     def keep_file(self, stream: BinaryIO) -> str:
         """Keep a content; its name in :attr:`files`."""
-        name = os.urandom(16).hex()
+        name, room, size = os.urandom(16).hex(), self._check_room(1), 0
         with self._explained():
             self._make(self.files)
-            with _opened(self.files / name) as file:
-                while chunk := stream.read(1024 * 1024):
-                    file.write(chunk)
-                _to_disk(file)
+            try:
+                with _opened(self.files / name) as file:
+                    while chunk := stream.read(1024 * 1024):
+                        size += len(chunk)
+                        if size > room:
+                            raise self._full()
+                        file.write(chunk)
+                    _to_disk(file)
+            except BaseException:
+                self.drop_file(name)
+                raise
             sync_folder(self.files)
         return name
 
@@ -151,6 +169,27 @@ class Spool:
             self.path.unlink(missing_ok=True)
             self._state.unlink(missing_ok=True)
             return True
+
+    def _check_room(self, size: int) -> int:
+        """How many bytes may still be kept; StoreError if there are fewer than ``size``."""
+        with self._explained():
+            self._make(self._folder)
+            kept = [path.stat().st_size for path in (self.path, *self.files.glob("*")) if path.exists()]
+            room = min(self._limit - sum(kept), shutil.disk_usage(self._folder).free - LEFT_FREE)
+        self._has_warned = self._has_warned and sum(kept) > 0
+        if size > room:
+            raise self._full()
+        return room
+
+    def _full(self) -> StoreError:
+        error = StoreError(
+            f"spool '{self.path}' is full (it may take {self._limit} bytes and leaves {LEFT_FREE} of the disk free);"
+            " bring the server back, or raise the setting spool_limit"
+        )
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning("%s; metrics, params and tags stay in memory until then, files are refused", error)
+        return error
 
     def _offset(self, mark: bytes) -> int:
         try:

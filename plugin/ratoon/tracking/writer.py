@@ -19,8 +19,9 @@ from collections import deque
 from msgspec import Struct, field
 
 from ratoon.entities import Metric, RunBatch
-from ratoon.errors import InvalidInput, NotFound, RatoonError, StoreError
+from ratoon.errors import RatoonError, StoreError
 from ratoon.stores.protocol import TrackingStore
+from ratoon.tracking.parting import REFUSED, is_whole, write_apart
 
 # An idle thread goes after so many seconds; the next value starts another one.
 IDLE_SECONDS = 1.0
@@ -74,7 +75,7 @@ class _Pending(Struct):
         elif isinstance(entry, Tag):
             self.tags[entry.key] = entry.value
 
-    def add_all(self, other: _Pending) -> None:
+    def add_all(self, other: RunBatch) -> None:
         self.metrics.extend(other.metrics)
         self.params.update(other.params)
         self.tags.update(other.tags)
@@ -207,13 +208,15 @@ class Writer:
         self._full = sum(map(len, kept.values())) > MOST_KEPT
 
     def _write(self, run_id: str, pending: _Pending) -> None:
+        batch = pending.batch(run_id)
         try:
-            self._store.log_batch(pending.batch(run_id))
-        except InvalidInput as error:
-            self._write_apart(run_id, pending, error)
-        except NotFound as error:  # the run is gone for good: there is nothing to try again
+            self._store.log_batch(batch)
+        except REFUSED as error:
             self._errors[run_id] = error
-            del self._kept[run_id]
+            if is_whole(batch, error):  # the run is gone for good: there is nothing to try again
+                del self._kept[run_id]
+            else:
+                self._write_apart(batch)
         except RatoonError as error:
             self._errors[run_id] = error
         except Exception as error:  # a store's bug must not end the thread and with it every later write
@@ -225,24 +228,17 @@ class Writer:
             if isinstance(self._errors.get(run_id), StoreError):
                 del self._errors[run_id]  # what could not be written then is written now
 
-    def _write_apart(self, run_id: str, pending: _Pending, error: InvalidInput) -> None:
+    def _write_apart(self, batch: RunBatch) -> None:
         """One refused value must not take the others with it."""
-        self._errors[run_id] = error
-        parts = [_Pending(metrics=pending.metrics, tags=pending.tags)]
-        parts += [_Pending(params={key: value}) for key, value in pending.params.items()]
         later = _Pending()
-        for part in parts:
-            try:
-                self._store.log_batch(part.batch(run_id))
-            except InvalidInput as refused:
-                self._errors[run_id] = refused
-            except RatoonError as failed:
-                self._errors[run_id] = failed
+        for part, error in write_apart(batch, self._store.log_batch):
+            self._errors[batch.run_id] = error
+            if not isinstance(error, REFUSED):
                 later.add_all(part)
         if len(later):
-            self._kept[run_id] = later
+            self._kept[batch.run_id] = later
         else:
-            del self._kept[run_id]
+            del self._kept[batch.run_id]
 
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
