@@ -174,9 +174,9 @@ class Spool:
         """How many bytes may still be kept; StoreError if there are fewer than ``size``."""
         with self._explained():
             self._make(self._folder)
-            kept = [path.stat().st_size for path in (self.path, *self.files.glob("*")) if path.exists()]
-            room = min(self._limit - sum(kept), shutil.disk_usage(self._folder).free - LEFT_FREE)
-        self._has_warned = self._has_warned and sum(kept) > 0
+            kept = sum(_size_of(path) for path in (self.path, *self.files.glob("*")))
+            room = min(self._limit - kept, shutil.disk_usage(self._folder).free - LEFT_FREE)
+        self._has_warned = self._has_warned and kept > 0
         if size > room:
             raise self._full()
         return room
@@ -268,6 +268,14 @@ def _records(file: BinaryIO) -> Iterator[tuple[Record, int]]:
 def _opened(path: Path) -> BinaryIO:
     """A file that only its owner reads, made if it is not there."""
     return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+
+
+def _size_of(path: Path) -> int:
+    """The size of a file in bytes; 0 if another process has sent and removed it."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _to_disk(file: BinaryIO) -> None:
