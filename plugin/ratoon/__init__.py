@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ratoon.version import __version__
 
 if TYPE_CHECKING:
+    from ratoon.evaluation.evaluating import evaluate
     from ratoon.hookspecs import hookimpl
     from ratoon.registry.promotion import promote, rollback, set_alias
     from ratoon.tracking.client import Client
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from ratoon.tracking.models import load_model, register_model
 
 _HOMES = {
+    "ratoon.evaluation.evaluating": ("evaluate",),
     "ratoon.hookspecs": ("hookimpl",),
     "ratoon.registry.promotion": ("promote", "rollback", "set_alias"),
     "ratoon.tracking.client": ("Client",),
@@ -81,6 +83,7 @@ __all__ = [
     "__version__",
     "active_run",
     "end_run",
+    "evaluate",
     "flush",
     "get_client",
     "hookimpl",
