@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from ratoon.manager import make_manager
 from ratoon.registry.contender import Contender, MetricRule, PromotionContext
-from ratoon.registry.gates import judge_promotion
+from ratoon.registry.gates.metrics import judge_promotion
 from ratoon.testing.values import version_of
+from ratoon.tracking.client import Client
 
 INF, NAN = math.inf, math.nan
+NOWHERE = Client(tracking_uri="memory:", manager=make_manager(builtins=(), installed=False))
 
 
 def contender(version: int, value: float | None) -> Contender:
@@ -20,7 +23,7 @@ def contender(version: int, value: float | None) -> Contender:
 def judged(candidate: float | None, champion: float | None | str = "nobody", **rule: Any) -> list[bool]:
     """Whether each verdict of the builtin gate passed."""
     against = None if isinstance(champion, str) else contender(1, champion)
-    context = PromotionContext(alias="champion", rules=(MetricRule(metric="m", **rule),))
+    context = PromotionContext(alias="champion", client=NOWHERE, rules=(MetricRule(metric="m", **rule),))
     verdicts = judge_promotion(candidate=contender(2, candidate), champion=against, context=context)
     assert verdicts and all(verdict.reason and verdict.gate.startswith("m ") for verdict in verdicts)
     return [verdict.passed for verdict in verdicts]
@@ -94,5 +97,5 @@ def test_limits_and_champion_are_judged_each() -> None:
 
 
 def test_the_gate_has_nothing_to_say_without_a_rule() -> None:
-    context = PromotionContext(alias="champion")
+    context = PromotionContext(alias="champion", client=NOWHERE)
     assert judge_promotion(candidate=contender(2, 0.1), champion=None, context=context) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ratoon.cli.output import client_of, format_value, json_option, print_json, print_table
+from ratoon.cli.output import client_of, format_value, json_option, print_json
+from ratoon.cli.verdicts import given_policy, policy_option, print_verdicts
 from ratoon.errors import InvalidInput, PromotionRefused
 from ratoon.registry.contender import MetricRule
 from ratoon.registry.promotion import CHAMPION, Promotion
@@ -22,6 +24,7 @@ from ratoon.registry.promotion import promote as promote_version
 @click.option("--minimum", type=float, help="The smallest value of the metric that is good enough.")
 @click.option("--maximum", type=float, help="The largest value of the metric that is good enough.")
 @click.option("--tolerance", type=float, default=0.0, help="By how much it may be worse than the holder's.")
+@policy_option
 @click.option("--reason", default="", help="Why, for the history.")
 @click.option("--force", is_flag=True, help="Move it whatever the gates say; that is kept, too.")
 @click.option("--dry-run", is_flag=True, help="Only ask the gates.")
@@ -33,6 +36,7 @@ def promote(
     name: str,
     version: int,
     alias: str,
+    policy_file: Path | None,
     reason: str,
     force: bool,
     dry_run: bool,
@@ -40,11 +44,18 @@ def promote(
     **rule: Any,
 ) -> None:
     """Give an alias of the model NAME to VERSION, if every gate agrees."""
-    rules = _rules(**rule)
-    client = client_of(ctx)
+    rules, policy = _rules(**rule), given_policy(policy_file)
     try:
         promotion = promote_version(
-            client, name, version, alias=alias, rules=rules, reason=reason, force=force, dry_run=dry_run
+            client_of(ctx),
+            name,
+            version,
+            alias=alias,
+            rules=rules,
+            policy=policy,
+            reason=reason,
+            force=force,
+            dry_run=dry_run,
         )
     except PromotionRefused as refused:
         _print(as_json, Promotion(verdicts=refused.verdicts, champion=None, move=None))
@@ -77,14 +88,14 @@ def _rules(
 def _print(as_json: bool, promotion: Promotion) -> None:
     if as_json:
         print_json({"passed": promotion.passed, "verdicts": promotion.verdicts, "move": promotion.move})
-    elif promotion.verdicts:
-        rows = [("yes" if each.passed else "NO", each.gate, each.reason) for each in promotion.verdicts]
-        print_table(["passed", "gate", "reason"], rows, empty="")
+    else:
+        print_verdicts(promotion.verdicts)
 
 
 def _said(promotion: Promotion, name: str, version: int, alias: str, dry_run: bool) -> str:
-    if dry_run:
-        return "a dry run: nothing was moved"
+    if dry_run and promotion.champion != version:
+        nobody = "" if promotion.verdicts else ", and no gate had anything to judge it by"
+        return f"a dry run: nothing was moved{nobody}"
     if promotion.move is None:
         return f"version {version} of model {name!r} holds {alias!r} already"
     before = "nobody" if promotion.champion is None else f"version {format_value(promotion.champion)}"

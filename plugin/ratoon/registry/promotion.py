@@ -1,21 +1,25 @@
-"""Promotion is judging and moving; rollback is moving to whoever held the alias before."""
+"""Promotion is judging and moving; rollback is moving back to a version that was good before."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from ratoon.clock import now_ms
-from ratoon.entities import AliasMove, ModelVersion, MoveKind, Verdict
-from ratoon.errors import InvalidInput, NotFound, PromotionRefused
-from ratoon.manager import notify, votes
-from ratoon.registry.contender import Contender, MetricRule, PromotionContext
+from ratoon.entities import AliasMove, MoveKind, Verdict
+from ratoon.errors import InvalidInput
+from ratoon.manager import notify
+from ratoon.registry.contender import Contender, MetricRule, PromotionContext, contender_of
+from ratoon.registry.history import earlier_holder
+from ratoon.registry.judging import checked_rules, judge, refusal_of
+from ratoon.registry.policy import Policy, policy_of
 from ratoon.stores.limits import check_alias
 from ratoon.tracking.client import Client
 
 CHAMPION = "champion"
+# What is asked of a version that wants to become better is not asked of one that was good enough before.
+NOT_FOR_ROLLBACK = frozenset({"approval", "metrics", "segments", "significance"})
 
 
 class Promotion(Struct, frozen=True, kw_only=True):
@@ -44,6 +48,7 @@ def promote(
     *,
     alias: str = CHAMPION,
     rules: Sequence[MetricRule] = (),
+    policy: Policy | None = None,
     reason: str = "",
     force: bool = False,
     dry_run: bool = False,
@@ -55,53 +60,86 @@ def promote(
         name: The registered model.
         version: The candidate.
         alias: What it is to take over.
-        rules: What its metrics must be like.
+        rules: What its metrics must be like, beside what the policy demands.
+        policy: Which gates judge; the project's ``promotion.yml`` if None.
         reason: Why, for the history.
         force: Move whatever the gates say; the refusals are kept, and that it was forced.
         dry_run: Ask the gates and move nothing; a refusal is then not raised.
 
     Raises:
         PromotionRefused: A gate refused, or none had anything to say. Nothing was moved, the verdicts are kept.
+        InvalidSetting: The policy cannot be used.
         Conflict: Somebody moved the alias while the gates judged.
     """
-    check_alias(alias)
-    candidate = _contender(client, client.registry.get_version(name, version))
-    holder = client.registry.get_registered_model(name).aliases.get(alias)
+    candidate, champion = _contenders(client, name, version, alias)
+    holder = champion.version.version if champion else None
     if holder == version:
         return Promotion(verdicts=(), champion=holder, move=None)
-    champion = _contender(client, client.registry.get_version(name, holder)) if holder is not None else None
-    context = PromotionContext(alias=alias, rules=tuple(_checked(rules)))
-    verdicts = tuple(_verdicts(client, candidate, champion, context))
+    context = PromotionContext(
+        alias=alias,
+        client=client,
+        rules=tuple(checked_rules(rules)),
+        options=(policy or policy_of(client.settings)).gates(candidate.version.name, alias),
+        by=client.settings.user,
+    )
+    verdicts = judge(candidate, champion, context)
     if dry_run:
         return Promotion(verdicts=verdicts, champion=holder, move=None)
-    refusal = None if force else _refusal(f"version {version} of model {name!r}", alias, verdicts)
+    refusal = None if force else refusal_of(candidate, context, verdicts, "improve it")
     kind = MoveKind.REFUSED if refusal else MoveKind.PROMOTE
-    reason = f"{reason} (forced)".strip() if force else reason
-    move = _move(client, name, alias, (holder, version), kind=kind, reason=reason, verdicts=verdicts)
+    change = (holder, version)
+    move = _move(client, name, alias, change, kind=kind, reason=_reason(reason, force), verdicts=verdicts)
     if refusal:
         raise refusal
     return Promotion(verdicts=verdicts, champion=holder, move=move)
 
 
-def rollback(client: Client, name: str, *, alias: str = CHAMPION, reason: str = "") -> AliasMove:
+def rollback(
+    client: Client,
+    name: str,
+    *,
+    alias: str = CHAMPION,
+    to: int | None = None,
+    policy: Policy | None = None,
+    reason: str = "",
+    force: bool = False,
+) -> AliasMove:
     """Give an alias back to the version that held it before; called again, to the one before that.
 
+    The policy's gates are asked, but for those that compare it with the version it is to follow: that it loads, that
+    callers can stay as they are, that it carries its tags.
+
+    Args:
+        client: Where the model is registered.
+        name: The registered model.
+        alias: The alias to give back.
+        to: The version to go to; the one that held the alias before if None.
+        policy: Which gates judge; the project's ``promotion.yml`` if None.
+        reason: Why, for the history.
+        force: Ask no gate; the history says so.
+
     Raises:
-        NotFound: Nobody held it before.
+        NotFound: Nobody held it before, or there is no such version.
+        InvalidInput: The version holds the alias already.
+        PromotionRefused: A gate refused. Nothing was moved, the verdicts are kept.
     """
-    held: list[int | None] = [None]
-    for move in client.registry.alias_history(name, alias):
-        if move.kind == MoveKind.ROLLBACK:
-            while held[-1] != move.to_version:
-                held.pop()
-        elif move.kind != MoveKind.REFUSED and move.to_version != held[-1]:
-            held.append(move.to_version)
-    earlier = [version for version in held[:-1] if version is not None]
-    if not earlier:
-        raise NotFound(
-            f"alias {alias!r} of model {name!r} has no earlier holder; choose one with 'ratoon promote {name} VERSION'"
-        )
-    return _move(client, name, alias, (held[-1], earlier[-1]), kind=MoveKind.ROLLBACK, reason=reason)
+    version = earlier_holder(client, name, alias) if to is None else to
+    candidate, champion = _contenders(client, name, version, alias)
+    holder = champion.version.version if champion else None
+    if holder == version:
+        raise InvalidInput(f"version {version} of model {name!r} holds {alias!r} already; name another one with --to")
+    options = (policy or policy_of(client.settings)).gates(candidate.version.name, alias).without(NOT_FOR_ROLLBACK)
+    context = PromotionContext(
+        alias=alias, client=client, options=options, kind=MoveKind.ROLLBACK, by=client.settings.user
+    )
+    verdicts = () if force else judge(candidate, champion, context)
+    refusal = None if force else refusal_of(candidate, context, verdicts, "name another version with --to")
+    kind = MoveKind.REFUSED if refusal else MoveKind.ROLLBACK
+    change = (holder, version)
+    move = _move(client, name, alias, change, kind=kind, reason=_reason(reason, force), verdicts=verdicts)
+    if refusal:
+        raise refusal
+    return move
 
 
 def set_alias(client: Client, name: str, alias: str, version: int | None, *, reason: str = "") -> AliasMove:
@@ -109,6 +147,18 @@ def set_alias(client: Client, name: str, alias: str, version: int | None, *, rea
     holder = client.registry.get_registered_model(name).aliases.get(alias)
     kind = MoveKind.DELETE if version is None else MoveKind.SET
     return _move(client, name, alias, (holder, version), kind=kind, reason=reason)
+
+
+def _contenders(client: Client, name: str, version: int, alias: str) -> tuple[Contender, Contender | None]:
+    """The version that is to take an alias, and the one that holds it."""
+    check_alias(alias)
+    candidate = contender_of(client, name, version)
+    holder = client.registry.get_registered_model(name).aliases.get(alias)
+    return candidate, None if holder is None else contender_of(client, name, holder)
+
+
+def _reason(reason: str, force: bool) -> str:
+    return f"{reason} (forced)".strip() if force else reason
 
 
 def _move(
@@ -136,50 +186,3 @@ def _move(
     if kind != MoveKind.REFUSED:
         notify(client.manager, "alias_moved", move=move)
     return move
-
-
-def _contender(client: Client, version: ModelVersion) -> Contender:
-    if version.run_id is None:
-        return Contender(version=version)
-    try:
-        run = client.tracking.get_run(version.run_id)
-    except NotFound:
-        return Contender(version=version)
-    return Contender(version=version, run=run, metrics={key: each.value for key, each in run.metrics.items()})
-
-
-def _checked(rules: Sequence[MetricRule]) -> Iterable[MetricRule]:
-    for rule in rules:
-        numbers = {"minimum": rule.minimum, "maximum": rule.maximum, "tolerance": rule.tolerance}
-        for what, number in numbers.items():
-            if number is not None and not math.isfinite(number):
-                raise InvalidInput(f"the {what} for metric {rule.metric!r} is {number}; give a finite number")
-        if rule.tolerance < 0:
-            raise InvalidInput(f"the tolerance for metric {rule.metric!r} is {rule.tolerance}; give 0 or more")
-        yield rule
-
-
-def _verdicts(
-    client: Client, candidate: Contender, champion: Contender | None, context: PromotionContext
-) -> Iterable[Verdict]:
-    arguments = {"candidate": candidate, "champion": champion, "context": context}
-    for plugin, answer in votes(client.manager, "judge_promotion", **arguments):
-        if isinstance(answer, Exception):
-            yield Verdict(gate=plugin, passed=False, reason=f"the gate itself failed: {answer!r}")
-        elif isinstance(answer, Sequence) and all(isinstance(verdict, Verdict) for verdict in answer):
-            yield from answer
-        else:  # what cannot be understood must not pass for agreement
-            reason = f"the gate itself failed: it answered {answer!r} instead of a list of verdicts"
-            yield Verdict(gate=plugin, passed=False, reason=reason)
-
-
-def _refusal(candidate: str, alias: str, verdicts: Sequence[Verdict]) -> PromotionRefused | None:
-    against = [verdict for verdict in verdicts if not verdict.passed]
-    if verdicts and not against:
-        return None
-    causes = [f"{verdict.gate}: no, {verdict.reason}" for verdict in against]
-    cause = "; ".join(causes) or "no gate had anything to judge it by"
-    what_to_do = "improve it" if causes else "name a metric with --metric"
-    return PromotionRefused(
-        f"{candidate} may not take {alias!r} ({cause}); {what_to_do}, or move it with --force", verdicts
-    )

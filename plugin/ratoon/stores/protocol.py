@@ -201,5 +201,5 @@ class Registry(Protocol):
         None takes the alias away. A refused move goes into the history and moves nothing.
         """
 
-    def alias_history(self, name: str, alias: str) -> list[AliasMove]:
-        """Every move of an alias, oldest first."""
+    def alias_history(self, name: str, alias: str | None = None) -> list[AliasMove]:
+        """Every move of an alias, or of all that a name ever had, oldest first; NotFound if the name is unknown."""

@@ -113,6 +113,8 @@ class AliasRules(Registered):
             store.move_alias(msgspec.structs.replace(move, alias="other"))
         assert store.alias_history(wine, "champion") == moves
         assert store.alias_history(wine, "never-held") == []
+        both = [msgspec.structs.replace(move, alias=alias) for move in moves for alias in ("champion", "other")]
+        assert store.alias_history(wine) == both
 
     @beyond(Limit.ALIAS_HISTORY)
     def test_a_refused_promotion_is_kept_and_moves_nothing(self, store: Registry, wine: str) -> None:

@@ -34,7 +34,7 @@ class OneHistory(Struct, frozen=True, kw_only=True):
     """``aliases/history``."""
 
     name: Required
-    alias: Required
+    alias: str | None = None
 
 
 def info(client: Client, request: Nothing) -> Answer:
@@ -59,7 +59,7 @@ def move_alias(client: Client, request: AliasMove) -> Answer:
 
 
 def alias_history(client: Client, request: OneHistory) -> Answer:
-    """Every move of an alias."""
+    """Every move of an alias, or of all that a name ever had."""
     moves = client.registry.alias_history(request.name, request.alias)
     return {"moves": [_with_words(msgspec.to_builtins(move)) for move in moves]}
 

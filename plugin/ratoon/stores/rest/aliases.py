@@ -60,14 +60,15 @@ class RestAliases(RestPart):
                 f"alias {move.alias!r} of model {move.name!r} is held by {held} now; look again, then decide"
             )
 
-    def alias_history(self, name: str, alias: str) -> list[AliasMove]:
-        """Every move of an alias, oldest first; InvalidInput on MLflow's server, which keeps none."""
+    def alias_history(self, name: str, alias: str | None = None) -> list[AliasMove]:
+        """Every move of an alias, or of all, oldest first; InvalidInput on MLflow's server, which keeps none."""
         if not self._connection.is_ratoon:
+            whose = "the aliases" if alias is None else f"alias {alias!r}"
             raise InvalidInput(
-                f"history of alias {alias!r} of model {name!r} is not kept by the server '{self._connection.base}' (it"
+                f"history of {whose} of model {name!r} is not kept by the server '{self._connection.base}' (it"
                 " is MLflow's own); name the version to go back to, or register models on a ratoon server"
             )
-        query = {"name": normalised(name), "alias": alias}
+        query = {"name": normalised(name)} | ({} if alias is None else {"alias": alias})
         answer = self._connection.call("GET", f"{RATOON}/aliases/history", query=query)
         return [msgspec.convert(_numbers(move), AliasMove, strict=False) for move in answer.get("moves") or ()]
 

@@ -110,10 +110,12 @@ def read_versions(connection: Connection, rows: Rows) -> list[ModelVersion]:
     return [_version(row, tags[row.name, row.version], held[row.name, row.version]) for row in rows]
 
 
-def read_alias_moves(connection: Connection, name: str, alias: str) -> list[AliasMove]:
-    """Every move of an alias, oldest first; NotFound if the name is not registered."""
+def read_alias_moves(connection: Connection, name: str, alias: str | None) -> list[AliasMove]:
+    """Every move of an alias, or of all aliases, oldest first; NotFound if the name is not registered."""
     table = tables.alias_moves
-    query = select(table).where(table.c.name == name, table.c.alias == alias).order_by(table.c.move_pk)
+    query = select(table).where(table.c.name == name).order_by(table.c.move_pk)
+    if alias is not None:
+        query = query.where(table.c.alias == alias)
     rows = connection.execute(query).all()
     if not rows:
         read_model(connection, name)

@@ -201,8 +201,8 @@ class SqlRegistry(SqlPart):
             row = msgspec.structs.asdict(move) | {"verdicts": to_json(move.verdicts)}
             connection.execute(insert(tables.alias_moves).values(row))
 
-    def alias_history(self, name: str, alias: str) -> list[AliasMove]:
-        """Every move of an alias, oldest first."""
+    def alias_history(self, name: str, alias: str | None = None) -> list[AliasMove]:
+        """Every move of an alias, or of all that a name ever had, oldest first."""
         with self._database.reading() as connection:
             return read_alias_moves(connection, normalised(name), alias)
 

@@ -1,4 +1,7 @@
-"""The builtin gate: a metric is good enough, and not worse than the champion's."""
+"""The gate ``metrics``: a metric is good enough, and not worse than the champion's.
+
+In a policy it takes a list of :class:`~ratoon.registry.contender.MetricRule`; the caller's rules are judged beside it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,13 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ratoon.entities import Verdict
+from ratoon.errors import InvalidSetting
 from ratoon.hookspecs import hookimpl
 from ratoon.registry.contender import Contender, MetricRule, PromotionContext
+from ratoon.registry.judging import checked_rules
+from ratoon.registry.options import options_of
+
+GATE = "metrics"
 
 
 @hookimpl
@@ -15,7 +23,9 @@ def judge_promotion(
     candidate: Contender, champion: Contender | None, context: PromotionContext
 ) -> Sequence[Verdict] | None:
     """Judge the candidate by each rule: its limits first, then the champion; nothing to say without a rule."""
-    return [verdict for rule in context.rules for verdict in _judge(rule, candidate, champion)]
+    configured = options_of(context, GATE, list[MetricRule]) or []
+    rules = (*context.rules, *checked_rules(configured, InvalidSetting))
+    return [verdict for rule in rules for verdict in _judge(rule, candidate, champion)]
 
 
 def _judge(rule: MetricRule, candidate: Contender, champion: Contender | None) -> Iterator[Verdict]:
@@ -49,17 +59,19 @@ def _unknown(rule: MetricRule, candidate: Contender, what: str) -> Verdict:
 def _within_limits(rule: MetricRule, value: float) -> Verdict:
     low = -math.inf if rule.minimum is None else rule.minimum
     high = math.inf if rule.maximum is None else rule.maximum
-    limits = " and ".join(
-        text
-        for text, limit in ((f"at least {low:.6g}", rule.minimum), (f"at most {high:.6g}", rule.maximum))
-        if limit is not None
-    )
     return Verdict(
         gate=f"{rule.metric} within limits",
         passed=low <= value <= high,
-        reason=f"{rule.metric} is {value:.6g}, wanted is {limits}",
+        reason=f"{rule.metric} is {value:.6g}, wanted is {limits(rule.minimum, rule.maximum)}",
         evidence={"candidate": value, "minimum": rule.minimum, "maximum": rule.maximum},
     )
+
+
+def limits(minimum: float | None, maximum: float | None) -> str:
+    """Limits as a person reads them."""
+    low = "" if minimum is None else f"at least {minimum:.6g}"
+    high = "" if maximum is None else f"at most {maximum:.6g}"
+    return " and ".join(filter(None, (low, high)))
 
 
 def _against_champion(rule: MetricRule, value: float, champion: Contender) -> Verdict:
@@ -68,13 +80,17 @@ def _against_champion(rule: MetricRule, value: float, champion: Contender) -> Ve
     if held is None or math.isnan(held):
         reason = f"version {number}, the champion, has no {rule.metric} to compare {value:.6g} with"
         return Verdict(gate=gate, passed=True, reason=reason, evidence={"candidate": value})
-    gain = value - held if rule.higher_is_better else held - value
-    # An infinity against the same infinity is no loss, though their difference is NaN.
-    passed = value == held or gain >= -rule.tolerance
     allowed = f", a loss of {rule.tolerance:.6g} is tolerated" if rule.tolerance else ""
     return Verdict(
         gate=gate,
-        passed=passed,
+        passed=not is_worse(value, held, rule.tolerance, higher_is_better=rule.higher_is_better),
         reason=f"{rule.metric} is {value:.6g}, version {number} has {held:.6g}{allowed}",
         evidence={"candidate": value, "champion": held, "champion_version": number, "tolerance": rule.tolerance},
     )
+
+
+def is_worse(value: float, held: float, tolerance: float, *, higher_is_better: bool) -> bool:
+    """Whether a value loses more against the one that is held than is tolerated."""
+    gain = value - held if higher_is_better else held - value
+    # An infinity against the same infinity is no loss, though their difference is NaN.
+    return not (value == held or gain >= -tolerance)
