@@ -35,8 +35,10 @@ $(VENV)/installed-demo: $(VENV)/bin/uv pyproject.toml
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet -e ".[sklearn,serve,kedro]"
 	touch $@
 
+# PyTorch comes first and through pip, which can be told by its own configuration where a build without CUDA lies.
 $(VENV)/installed-test: $(VENV)/bin/uv pyproject.toml
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet -e ".[all]" --group test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet -e ".[all]" --group test --group flavors
 	touch $@
 
 $(VENV)/installed-lint: $(VENV)/bin/uv pyproject.toml

@@ -5,11 +5,16 @@ numpy and pandas are imported on use.
 
 from __future__ import annotations
 
+from decimal import Decimal
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from ratoon.errors import InvalidInput
+from ratoon.models.foreign import NULLABLE, plain_column
 from ratoon.models.inference import column_type
 from ratoon.models.schema import COLUMN_TYPES, ColSpec
+from ratoon.models.value_casting import Misfit, cast_value
+from ratoon.models.value_types import NESTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +28,7 @@ _EXACT = {"float": 2**24, "double": 2**53}
 _LARGEST_FLOAT = 3.4e38
 _LIMITS = {"integer": 2**31, "long": 2**63}
 _INTEGERS = ("integer", "long")
+_WIDEST = 8  # bytes
 _FLOATS = ("float", "double")
 _FIXES = {
     "boolean": "data[{0!r}].astype('bool')",
@@ -48,10 +54,13 @@ def cast_column(column: pd.Series, name: Any, spec: ColSpec, literal: bool) -> p
     Raises:
         InvalidInput: A value would be lost or changed; the message names the column, both types and the way out.
     """
+    column = plain_column(column)
     if spec.type not in COLUMN_TYPES:
-        return column
-    given = column_type(column)
+        return _nested(column, name, spec) if spec.type in NESTED else column
+    given = _given(column)
     gaps = bool(column.isna().any())
+    if spec.type in WIDTHS:
+        column, given = _comparable(column, given, gaps)
     if gaps and spec.required and spec.type in _NULLABLE:
         raise InvalidInput(
             f"column {name!r} of the model's input has missing values (type {spec.type} has none); fill them, or save "
@@ -80,11 +89,81 @@ def widen_integers(frame: pd.DataFrame, names: list[Any]) -> pd.DataFrame | None
     Returns:
         These columns; None if a value is too large to be counted by a double.
     """
-    numbers = frame[names]
+    numbers = frame if len(names) == len(frame.columns) else frame[names]
     block, limit = numbers.to_numpy(), _EXACT["double"]
     if block.size and (block.min() < -limit or block.max() > limit):
         return None
     return numbers.astype("float64")
+
+
+def _nested(column: pd.Series, name: Any, spec: ColSpec) -> pd.Series:
+    """A column of values that are made of values, each brought into the form of its type."""
+    if spec.required and spec.name is not None and bool(column.isna().any()):
+        raise InvalidInput(
+            f"column {name!r} of the model's input has missing values (the signature says that it has none); fill them"
+        )
+    wanted = {"type": spec.type, **spec.details}
+    try:
+        values = [cast_value(value, wanted) for value in column]
+    except Misfit as error:
+        where = f" at '{name}{error.path}'" if error.path else ""
+        raise InvalidInput(
+            f"column {name!r} of the model's input has the wrong type{where} (expected {error.expected}, "
+            f"given {error.given}); give values of the form that the signature describes"
+        ) from None
+    if all(new is old for new, old in zip(values, column, strict=True)):
+        return column
+    import pandas as pd
+
+    return pd.Series(values, index=column.index, name=column.name, dtype=object)
+
+
+def _given(column: pd.Series) -> str | None:
+    """The type of the values; that of unsigned 64 bits is the one of their values, which may fit."""
+    dtype: Any = column.dtype
+    return "long" if dtype.kind == "u" and dtype.itemsize == _WIDEST else column_type(column)
+
+
+def _comparable(column: pd.Series, given: str | None, gaps: bool) -> tuple[pd.Series, str | None]:
+    """Numbers that can be compared and cast, and their type: what categories stand for, and decimals."""
+    dtype: Any = column.dtype
+    if str(dtype) == "category":
+        return _of_categories(column, NULLABLE.get(dtype.categories.dtype.name) if gaps else None), given
+    if dtype.kind != "O" or given != "double":
+        return column, given
+    present = column.dropna()
+    if present.empty or not isinstance(present.iloc[0], Decimal):
+        return column, given
+    if _is_whole(present):
+        return _whole_numbers(column), "long"
+    floats = column.map(float, na_action="ignore").astype("float64")
+    # A decimal survives as a float if the float is written with the decimal's digits.
+    survives = all(Decimal(repr(new)) == old for new, old in zip(floats[column.notna()], present, strict=True))
+    return (floats, "double") if survives else (column, "decimal")
+
+
+def _of_categories(column: pd.Series, nullable: str | None) -> pd.Series:
+    """What the categories stand for; as a type that can be missing where pandas would count with floats."""
+    import pandas as pd
+
+    categories: Any = column.cat.categories
+    if nullable is None:
+        return column.astype(categories.dtype)
+    values = categories.astype(nullable).array.take(column.cat.codes, allow_fill=True)
+    return pd.Series(values, index=column.index, name=column.name)
+
+
+def _whole_numbers(column: pd.Series) -> pd.Series:
+    """Decimals without places as Python's integers; pandas would count them with floats beside gaps."""
+    import pandas as pd
+
+    values = [int(value) if there else None for value, there in zip(column, column.notna(), strict=True)]
+    return pd.Series(values, index=column.index, name=column.name, dtype=object)
+
+
+def _is_whole(decimals: pd.Series) -> bool:
+    """Whether decimals have no places behind the point, and so count things."""
+    return all(value.is_finite() and value.as_tuple().exponent == 0 for value in decimals)
 
 
 def _number(column: pd.Series, given: str | None, wanted: str, literal: bool, gaps: bool) -> pd.Series | None:
@@ -94,7 +173,8 @@ def _number(column: pd.Series, given: str | None, wanted: str, literal: bool, ga
     elif wanted == "boolean":
         fits = given == "boolean"
     else:
-        fits = given in (wanted, "float") or _counts(column, given, wanted) or (literal and _rounds(column, given))
+        fits = given in (wanted, "float") or _counts(column, given, wanted)
+        fits = (fits and _counted(column, given)) or (literal and wanted == "float" and _rounds(column, given))
     if not fits:
         return None
     dtype: Any = _NULLABLE[wanted] if gaps and wanted in _NULLABLE else WIDTHS[wanted]
@@ -116,9 +196,19 @@ def _counts(column: pd.Series, given: str | None, wanted: str) -> bool:
     return given in _INTEGERS and _within(column, -_EXACT[wanted], _EXACT[wanted] + 1)
 
 
+def _counted(column: pd.Series, given: str | None) -> bool:
+    """Whether the integers among Python's floats survive as floats."""
+    if column.dtype.kind != "O" or given != "double":
+        return True
+    return not any(isinstance(value, Integral) and abs(int(value)) > _EXACT["double"] for value in column)
+
+
 def _rounds(column: pd.Series, given: str | None) -> bool:
     """Whether numbers without a width of their own may be rounded to 32 bits: whether none overflows."""
-    return given in (*_INTEGERS, "double") and bool(column.abs().max() < _LARGEST_FLOAT)
+    if given not in (*_INTEGERS, "double"):
+        return False
+    sizes = (column.dropna() if column.dtype.kind == "O" else column).abs()
+    return not bool(((sizes >= _LARGEST_FLOAT) & (sizes != float("inf"))).any())
 
 
 def _within(column: pd.Series, low: int, high: int) -> bool:
@@ -149,6 +239,8 @@ def _missing_dtype(wanted: str, gaps: bool) -> str:
 
 
 def _cause(given: str | None, wanted: str) -> str:
+    if given == "decimal" and wanted in _FLOATS:
+        return " with more digits than it holds"
     if given in _INTEGERS and wanted in (*_INTEGERS, *_FLOATS):
         return " with values too large for it"
     return ""

@@ -63,6 +63,24 @@ def verify_manifest(folder: Path) -> bool:
     return True
 
 
+def file_states(folder: Path) -> dict[str, str]:
+    """What became of each file since the model was saved, by its path; for people, where loading only says yes or no.
+
+    Returns:
+        ``verified``, ``changed``, ``added``, ``missing``; ``unknown`` for all files of a folder without a manifest.
+
+    Raises:
+        Corrupt: The manifest cannot be read, or a file is a symlink.
+    """
+    present = set(_files(folder)) - IGNORED
+    if not (folder / MANIFEST).is_file():
+        return dict.fromkeys(sorted(present), "unknown")
+    digests = _read(folder / MANIFEST)
+    states = dict.fromkeys(sorted(present), "added") | dict.fromkeys(sorted(set(digests) - present), "missing")
+    same = {name: _digest(folder / name) == digests[name] for name in present & digests.keys()}
+    return states | {name: "verified" if equal else "changed" for name, equal in same.items()}
+
+
 def _read(path: Path) -> dict[str, str]:
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)

@@ -9,10 +9,13 @@ import base64
 import json
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratoon.errors import InvalidInput
+from ratoon.models.foreign import is_sparse, native
+from ratoon.models.value_types import is_single
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +26,9 @@ ROWS = 5
 
 
 def first_rows(data: Any) -> Any:
-    """The first rows of a DataFrame, an array, a list of records, or a dict of arrays or lists.
+    """The first rows of a table, an array, a list, or a dict of arrays or lists; a single row or value as it is.
+
+    Tables and arrays of other libraries become those of pandas and numpy.
 
     Raises:
         InvalidInput: It is none of these.
@@ -31,16 +36,32 @@ def first_rows(data: Any) -> Any:
     import numpy as np
     import pandas as pd
 
+    data = native(data)
     if isinstance(data, pd.DataFrame | pd.Series):
         return data.iloc[:ROWS]
     if isinstance(data, list) or (isinstance(data, np.ndarray) and data.ndim > 0):
         return data[:ROWS]
-    if isinstance(data, Mapping) and all(isinstance(value, list | np.ndarray) for value in data.values()):
-        return {name: value[:ROWS] for name, value in data.items()}
+    if is_sparse(data):
+        return data.tocsr()[:ROWS].toarray()
+    if isinstance(data, Mapping) and data:
+        return _first_of_columns({name: native(value) for name, value in data.items()})
+    if is_single(data):
+        return data
     raise InvalidInput(
         f"input example of type '{type(data).__name__}' cannot be used; give a DataFrame, an array, a list of records, "
         "or a dict of arrays or lists"
     )
+
+
+def _first_of_columns(columns: dict[Any, Any]) -> dict[Any, Any]:
+    import numpy as np
+    import pandas as pd
+
+    if not all(isinstance(value, list | np.ndarray | pd.Series) for value in columns.values()):
+        return columns  # a single row, whose lists are values
+    return {
+        name: list(value[:ROWS]) if isinstance(value, pd.Series) else value[:ROWS] for name, value in columns.items()
+    }
 
 
 def write_example(example: Any, folder: Path) -> dict[str, Any]:
@@ -63,7 +84,7 @@ def write_example(example: Any, folder: Path) -> dict[str, Any]:
         serving = {"dataframe_split": plain}
         info |= {"type": "dataframe", "pandas_orient": "split" if "columns" in plain else "values"}
     else:
-        plain, serving = example, {"inputs": example}
+        plain, serving = example, {"inputs": [example] if is_single(example) else example}
         values = example.values() if isinstance(example, Mapping) else [example]
         info["type"] = "ndarray" if any(isinstance(value, np.ndarray) for value in values) else "json_object"
     try:
@@ -89,6 +110,8 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     raise TypeError(f"a value of type '{type(value).__name__}' has no JSON form")

@@ -11,13 +11,11 @@ if TYPE_CHECKING:
 
 
 class Flavor(Protocol):
-    """One library's models.
+    """One library's models."""
 
-    Attributes:
-        requirements: Names of the distributions that loading needs; their installed versions are pinned in the model.
-    """
-
-    requirements: tuple[str, ...]
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """Names of the distributions that loading needs; their installed versions are pinned in the model."""
 
     def recognises(self, model: object) -> bool:
         """Whether this flavor saves such an object; must not import the library if it was not imported already."""
@@ -45,6 +43,14 @@ class Flavor(Protocol):
 
         Candidates are, for example, what a training node received: features, targets, parameters.
         """
+
+
+@runtime_checkable
+class SavedWithExample(Protocol):
+    """A flavor whose best format is made by calling the model; a flavor need not be one."""
+
+    def save_with_example(self, model: Any, folder: Path, example: Any) -> Mapping[str, Any]:
+        """Do as ``save``, with the first rows of the input example."""
 
 
 @runtime_checkable

@@ -6,18 +6,22 @@ Nothing heavy is imported here: which libraries are needed is the flavor's busin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
-from ratoon.errors import Corrupt, InvalidInput
+from ratoon.errors import Corrupt, InvalidInput, MissingExtra, RatoonError
 from ratoon.models.digests import MANIFEST, verify_manifest
 from ratoon.models.flavor import Flavor
 from ratoon.models.flavors import GENERIC, registered_flavors
 from ratoon.models.mlmodel import ModelInfo, read_mlmodel
 from ratoon.models.signature import Signature
 from ratoon.models.trust import Trust, policy_from
+
+# MLflow's mark of a model whose signature it has read from the hints of its function.
+FROM_TYPE_HINT = "is_signature_from_type_hint"
 
 
 class LoadedModel:
@@ -46,16 +50,25 @@ class LoadedModel:
         """Bring the data into the form of the signature and call the model.
 
         Args:
-            data: A DataFrame, a list of records, a dict of lists or an array; anything without a signature.
+            data: A DataFrame, a list of records, a dict of lists or an array; anything without a signature. A Spark
+                DataFrame is given to the model as it is, for Spark checks its columns itself.
             params: What the model takes beside its data.
 
         Raises:
             InvalidInput: The data does not fit the signature.
         """
         if self.signature is not None:
-            data = self.signature.enforce(data)
+            data = data if _is_of_spark(data) else self._fitted(data)
             params = self.signature.enforce_params(params)
         return self._flavor.predict(self.native, data, params)
+
+    def _fitted(self, data: Any) -> Any:
+        """The data in the form of the signature; as a list, where it was written as ``list[...]`` in a type hint."""
+        assert self.signature is not None
+        fitted = self.signature.enforce(data)
+        if self.info.extra.get(FROM_TYPE_HINT) and getattr(fitted, "ndim", 0) == 2 and fitted.shape[1] == 1:
+            return fitted.iloc[:, 0].tolist()
+        return fitted
 
 
 def load_folder(folder: Path, *, manager: pluggy.PluginManager, trust: Trust = None) -> LoadedModel:
@@ -79,8 +92,25 @@ def load_folder(folder: Path, *, manager: pluggy.PluginManager, trust: Trust = N
     if info.ratoon is not None and not verified:
         raise Corrupt(f"file '{MANIFEST}' of the model in '{folder}' is missing; fetch or save the model again")
     name, flavor = _reader(info, folder, registered_flavors(manager))
-    native = flavor.load(folder, info.flavors[name], policy)
+    try:
+        native = flavor.load(folder, info.flavors[name], policy)
+    except ImportError as error:
+        raise _missing(name, error) from error
     return LoadedModel(native, info, name, flavor, verified=verified)
+
+
+def _missing(flavor_name: str, error: ImportError) -> RatoonError:
+    """What to tell where a flavor let an ImportError through: a library is not there, or is broken."""
+    top = (error.name or "").partition(".")[0]
+    if top and find_spec(top) is None:
+        return MissingExtra(f"the flavor {flavor_name!r}", flavor_name, top)
+    return RatoonError(
+        f"model of flavor {flavor_name!r} cannot be loaded ({error}); install what its requirements.txt lists"
+    )
+
+
+def _is_of_spark(data: object) -> bool:
+    return type(data).__module__.startswith("pyspark.sql.")
 
 
 def _reader(info: ModelInfo, folder: Path, flavors: Mapping[str, Flavor]) -> tuple[str, Flavor]:

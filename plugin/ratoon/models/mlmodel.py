@@ -108,15 +108,36 @@ def data_file(folder: Path, name: object) -> Path:
     Raises:
         Corrupt: The name leads out of the folder, or there is no such file.
     """
+    path = data_path(folder, name)
+    if not path.is_file():
+        raise Corrupt(f"file '{name}' of the model in '{folder}' is missing; fetch or save the model again")
+    return path
+
+
+def data_folder(folder: Path, name: object) -> Path:
+    """The path of a folder that an MLmodel file names.
+
+    Raises:
+        Corrupt: The name leads out of the model's folder, or there is no such folder.
+    """
+    path = data_path(folder, name)
+    if not path.is_dir():
+        raise Corrupt(f"folder '{name}' of the model in '{folder}' is missing; fetch or save the model again")
+    return path
+
+
+def data_path(folder: Path, name: object) -> Path:
+    """The path of a file or folder that an MLmodel file names, whether it exists or not.
+
+    Raises:
+        Corrupt: The name leads out of the model's folder.
+    """
     if not isinstance(name, str) or not name:
         raise Corrupt(f"file '{folder / FILE_NAME}' does not say which file holds the model; save the model again")
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts or "\\" in name:
         raise Corrupt(f"file '{folder / FILE_NAME}' names {name!r}, which is outside the model; do not load it")
-    path = folder / relative
-    if not path.is_file():
-        raise Corrupt(f"file '{name}' of the model in '{folder}' is missing; fetch or save the model again")
-    return path
+    return folder / relative
 
 
 class _PlainDumper(yaml.SafeDumper):

@@ -20,11 +20,11 @@ import pluggy
 from ratoon.errors import InvalidInput
 from ratoon.models.digests import write_manifest
 from ratoon.models.examples import first_rows, write_example
-from ratoon.models.flavor import Flavor, ReadByMlflow
+from ratoon.models.flavor import Flavor, ReadByMlflow, SavedWithExample
 from ratoon.models.flavors import GENERIC, flavor_of, registered_flavors
 from ratoon.models.inference import infer_schema
 from ratoon.models.mlmodel import FORMAT, ModelInfo, write_mlmodel
-from ratoon.models.requirements import ENVIRONMENT, named_in_pickle, write_requirements
+from ratoon.models.requirements import ENVIRONMENT, brought_by_nobody, captured, write_requirements
 from ratoon.models.signature import Schema, Signature, infer_signature
 from ratoon.version import __version__
 
@@ -63,14 +63,21 @@ def save_model(
     """
     name, chosen = _chosen(model, flavor, manager)
     with _new_folder(folder):
-        configs = _configs(name, chosen, model, folder)
+        rows = None if input_example is None else first_rows(input_example)
+        configs = _configs(name, chosen, model, _saved(chosen, model, folder, rows))
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        write_requirements(_distributions(chosen, folder), folder)
+        needed = {*chosen.requirements, *captured(model, folder)}
+        if name != GENERIC:
+            _warn_of_own_modules(model, folder)
         example_info = None
         if input_example is not None:
-            rows = first_rows(input_example)
-            signature = signature or _infer(chosen, model, input_example, rows)
+            predicts = GENERIC in configs or callable(model) or hasattr(model, "predict")
+            signature = signature or _infer(chosen, model, input_example, rows if predicts else None)
             example_info = write_example(rows, folder)
+        if signature is not None and not signature.takes_tensors:
+            # Columns are brought into the form of the signature in a table.
+            needed.add("pandas")
+        write_requirements(needed, folder)
         info = ModelInfo(
             flavors=configs,
             artifact_path=artifact_path,
@@ -114,9 +121,15 @@ def _new_folder(folder: Path) -> Iterator[None]:
         raise
 
 
-def _configs(name: str, flavor: Flavor, model: Any, folder: Path) -> dict[str, dict[str, Any]]:
+def _saved(flavor: Flavor, model: Any, folder: Path, rows: Any) -> dict[str, Any]:
+    if rows is not None and isinstance(flavor, SavedWithExample):
+        return dict(flavor.save_with_example(model, folder, rows))
+    return dict(flavor.save(model, folder))
+
+
+def _configs(name: str, flavor: Flavor, model: Any, saved: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What goes under ``flavors``: the flavor's own entry, and the one by which MLflow's pyfunc reads the model."""
-    configs = {name: dict(flavor.save(model, folder))}
+    configs = {name: saved}
     if isinstance(flavor, ReadByMlflow):
         entry = flavor.python_function(model, configs[name])
         if entry is not None:
@@ -126,18 +139,22 @@ def _configs(name: str, flavor: Flavor, model: Any, folder: Path) -> dict[str, d
     return configs
 
 
-def _distributions(flavor: Flavor, folder: Path) -> set[str]:
-    """What the flavor needs, and what pickles in the folder will import."""
-    needed = set(flavor.requirements)
-    for path in folder.rglob("*.pkl"):
-        needed |= {"cloudpickle", *named_in_pickle(path)}
-    return needed
+def _warn_of_own_modules(model: object, folder: Path) -> None:
+    """Say which modules nobody can install; the generic flavor can store them with the model, and says so itself."""
+    modules = brought_by_nobody(folder)
+    if modules:
+        logger.warning(
+            "model of type %r imports modules that belong to no installed distribution: %s; loading it elsewhere needs "
+            "them, so make a distribution of them and install it",
+            type(model).__qualname__,
+            ", ".join(modules),
+        )
 
 
 def _infer(flavor: Flavor, model: Any, example: Any, rows: Any) -> Signature:
-    """Describe the whole example, so that gaps in any row count, and what the model makes of its first rows."""
+    """Describe the whole example, so that gaps in any row count, and what the model makes of its first rows, if any."""
     signature = infer_signature(example)
-    if not (callable(model) or hasattr(model, "predict")):
+    if rows is None:
         return signature
     # In the form in which a loaded model will get them.
     rows = signature.enforce(rows)

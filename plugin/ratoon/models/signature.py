@@ -11,8 +11,9 @@ from typing import Any
 from msgspec import Struct
 
 from ratoon.errors import Corrupt
-from ratoon.models.enforcement import enforce_columns, enforce_params, enforce_tensors
+from ratoon.models.enforcement import enforce_columns
 from ratoon.models.inference import infer_schema
+from ratoon.models.parameters import enforce_params, infer_params
 from ratoon.models.schema import (
     ColSpec,
     ParamSpec,
@@ -22,6 +23,7 @@ from ratoon.models.schema import (
     schema_from_json,
     schema_to_json,
 )
+from ratoon.models.tensors import enforce_tensors
 
 __all__ = ["ColSpec", "ParamSpec", "Schema", "Signature", "TensorSpec", "infer_signature"]
 
@@ -66,8 +68,10 @@ class Signature(Struct, frozen=True, kw_only=True):
         """Bring data into the form that the model was trained with, without loss.
 
         Args:
-            data: A DataFrame, a list of records, a dict of lists or an array. Plain Python values have no width: a
-                list of numbers may become 32-bit floats. Values of a DataFrame or an array are only widened.
+            data: A table or an array of pandas, numpy, Polars, Arrow or a library of tensors; a list of records or
+                rows, a dict of lists, a dict that is one row; the values of the only column, or one of them. Plain
+                Python values have no width: a list of numbers may become 32-bit floats. Values of a table or an array
+                are only widened.
 
         Returns:
             A DataFrame with exactly the columns of the signature in its order; an array, or a dict of arrays, if the
@@ -83,7 +87,7 @@ class Signature(Struct, frozen=True, kw_only=True):
         return enforce_columns(columns, data) if columns else enforce_tensors(tensors, data)
 
     def enforce_params(self, params: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        """Complete parameters with their defaults.
+        """Complete parameters with their defaults, and bring them into the form of their types without loss.
 
         Raises:
             InvalidInput: A parameter is unknown or has another type.
@@ -91,17 +95,20 @@ class Signature(Struct, frozen=True, kw_only=True):
         return enforce_params(self.params, params)
 
 
-def infer_signature(inputs: Any, outputs: Any = None) -> Signature:
-    """Describe data that a model is called with, and what it returned.
+def infer_signature(inputs: Any, outputs: Any = None, params: Mapping[str, Any] | None = None) -> Signature:
+    """Describe data that a model is called with, what it returned, and its parameters.
 
     Args:
-        inputs: A DataFrame, a Series, an array, a dict of arrays, a dict of lists or a list of records.
+        inputs: A table or an array of pandas, numpy, Polars, Arrow or a library of tensors; a dict of arrays, a dict
+            of lists, which is a table, or of values, which is one row; a list of records or of values, or one value.
         outputs: The same, or None.
+        params: The parameters with their defaults, which tell their types; None if the model takes any.
 
     Raises:
-        InvalidInput: A column holds values that no type of MLflow's stands for.
+        InvalidInput: A column or a parameter holds values that no type of MLflow's stands for.
     """
     return Signature(
         inputs=None if inputs is None else infer_schema(inputs),
         outputs=None if outputs is None else infer_schema(outputs),
+        params=None if params is None else infer_params(params),
     )

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import ModuleType
+from typing import Any, BinaryIO, TypeAlias
 
 from msgspec import Struct
 
@@ -71,6 +72,7 @@ class TrustPolicy(Struct, frozen=True):
 
 
 Trust: TypeAlias = str | Sequence[str] | TrustPolicy | None
+Substitute: TypeAlias = Callable[[str, str], Any]
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -99,8 +101,13 @@ def policy_from(trust: Trust) -> TrustPolicy:
     return TrustPolicy(TrustLevel.TYPES, names)
 
 
-def load_pickle(path: Path, policy: TrustPolicy) -> Any:
+def load_pickle(path: Path, policy: TrustPolicy, *, substitute: Substitute | None = None) -> Any:
     """Unpickle a file: the only place where that happens.
+
+    Args:
+        path: The file.
+        policy: What the caller allows.
+        substitute: Asked for each module and name that the pickle wants; what it returns, unless None, is used instead.
 
     Raises:
         Untrusted: The policy does not allow code; not a byte of the file was read then.
@@ -109,22 +116,40 @@ def load_pickle(path: Path, policy: TrustPolicy) -> Any:
     policy.require_code(f"pickle file '{path}'")
     try:
         with path.open("rb") as file:
-            return pickle.load(file)  # noqa: S301 - the policy allowed code one line ago
+            return _Unpickler(file, substitute).load()
     except ImportError as error:
         raise RatoonError(
             f"pickle file '{path}' cannot be loaded (no module named {error.name!r} here); "
             "install what the model's requirements.txt lists and the code that it was made with"
         ) from error
+    except RatoonError:
+        raise
+    except Exception as error:  # unpickling calls into any class, which may raise anything
+        raise RatoonError(
+            f"pickle file '{path}' cannot be loaded ({type(error).__name__}: {error}); "
+            "install the versions that the model's requirements.txt lists, or save the model again"
+        ) from error
 
 
-def save_pickle(value: object, path: Path) -> str:
-    """Write an object with cloudpickle; returns the version of cloudpickle.
+def save_pickle(value: object, path: Path, *, by_value: Iterable[ModuleType] = ()) -> str:
+    """Write an object with cloudpickle.
+
+    Args:
+        value: The object.
+        path: Where to.
+        by_value: Modules whose classes and functions are written out, so that nobody who loads needs the modules.
+
+    Returns:
+        The version of cloudpickle.
 
     Raises:
         InvalidInput: It holds something that cannot be pickled.
     """
     import cloudpickle
 
+    modules = [module for module in by_value if module.__name__ not in cloudpickle.list_registry_pickle_by_value()]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
     try:
         content: bytes = cloudpickle.dumps(value)
     except Exception as error:  # pickling calls into any class, which may raise anything
@@ -132,5 +157,20 @@ def save_pickle(value: object, path: Path) -> str:
             f"model of type '{type(value).__qualname__}' cannot be saved ({type(error).__name__}: {error}); "
             "keep open files, connections and locks out of it"
         ) from error
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
     path.write_bytes(content)
     return str(cloudpickle.__version__)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads a pickle with other things in place of some that it names."""
+
+    def __init__(self, file: BinaryIO, substitute: Substitute | None) -> None:
+        super().__init__(file)
+        self._substitute = substitute
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = self._substitute(module, name) if self._substitute else None
+        return super().find_class(module, name) if found is None else found

@@ -55,3 +55,10 @@ class Canary:
 @pytest.fixture
 def canary(tmp_path: Path) -> Canary:
     return Canary(tmp_path / "canary.txt")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the rules of the contract that make a virtual environment."""
+    for item in items:
+        if "environment_with_nothing" in item.name:
+            item.add_marker(pytest.mark.slow)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -154,3 +155,59 @@ def test_literal_texts_are_datetimes_if_they_are_iso_8601() -> None:
         cast(["secret"], "datetime", literal=True)
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(("values", "dtype"), [([4, 6, 4], "int64"), ([4, None, 6], "Int64")])
+def test_categories_of_numbers_are_numbers(values: list[Any], dtype: str) -> None:
+    spec = ColSpec(type="long", name="legs", required=None not in values)
+    converted = cast_column(pd.Series(values, dtype="category"), "legs", spec, literal=False)
+    pd.testing.assert_series_equal(converted, pd.Series(values, dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "result"),
+    [
+        ([Decimal("0.1"), Decimal("2.50")], "double", [0.1, 2.5]),
+        ([Decimal("Infinity")], "double", [float("inf")]),
+        ([Decimal(3), Decimal(2**60 + 1)], "long", [3, 2**60 + 1]),
+        ([Decimal(3)], "double", [3.0]),
+    ],
+)
+def test_decimals_become_numbers_that_write_the_same_digits(values: list[Any], kind: str, result: list[Any]) -> None:
+    assert cast(values, kind).tolist() == result
+    gaps = cast([*values, None], kind, required=False)
+    assert gaps[:-1].tolist() == result and pd.isna(gaps.iloc[-1])
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "given"),
+    [
+        (Decimal("0.12345678901234567890"), "double", "decimal with more digits than it holds"),
+        (Decimal(2**60 + 1), "double", "long with values too large for it"),
+        (Decimal("1.5"), "long", "double"),
+        (Decimal("0.1"), "float", "double"),
+    ],
+)
+def test_decimals_that_would_lose_digits_are_refused(value: Decimal, kind: str, given: str) -> None:
+    with pytest.raises(InvalidInput, match=f"column 'age' .*expected {kind}, given {given}"):
+        cast([value], kind)
+
+
+def test_unsigned_integers_of_64_bits_go_by_their_values() -> None:
+    assert cast(np.array([5], "uint64"), "long").tolist() == [5]
+    with pytest.raises(InvalidInput, match="expected long, given long with values too large"):
+        cast(np.array([2**63], "uint64"), "long")
+
+
+def test_categories_with_gaps_keep_every_digit() -> None:
+    column = cast(pd.Categorical([2**60 + 1, None]), "long", required=False)
+    assert column[0] == 2**60 + 1 and str(column.dtype) == "Int64"
+
+
+def test_an_infinite_literal_survives_in_32_bits() -> None:
+    assert cast([float("inf"), 0.5], "float", literal=True).tolist() == [float("inf"), 0.5]
+
+
+def test_a_large_integer_beside_fractions_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="expected double, given double"):
+        cast(pd.Series([2**53 + 1, 0.5], dtype=object), "double")

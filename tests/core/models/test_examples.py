@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import scipy.sparse
 
 from ratoon.errors import InvalidInput
 from ratoon.models.examples import first_rows, write_example
@@ -75,7 +80,35 @@ def test_five_rows_are_kept(data: Any) -> None:
     assert {name: len(rows) for name, rows in first_rows({"x": list(range(9))}).items()} == {"x": 5}
 
 
-@pytest.mark.parametrize("data", [3, "text", np.array(3), {"a": 1}])
+@pytest.mark.parametrize("data", [3, "text", {"a": 1, "b": list(range(9))}, np.float64(2.5), date(2020, 1, 1)])
+def test_a_single_row_or_value_is_kept_whole(data: Any) -> None:
+    assert first_rows(data) is data or first_rows(data) == data
+
+
+def test_data_of_other_libraries_becomes_that_of_pandas_and_numpy() -> None:
+    values = list(range(9))
+    for data in (pl.DataFrame({"a": values}), pa.table({"a": values}), pa.record_batch({"a": values})):
+        pd.testing.assert_frame_equal(first_rows(data), pd.DataFrame({"a": values[:5]}))
+    assert first_rows({"x": pl.Series(values), "y": np.arange(9)})["x"] == values[:5]
+    assert first_rows(scipy.sparse.csr_matrix(np.eye(9))).tolist() == np.eye(9)[:5].tolist()
+
+
+@pytest.mark.parametrize(
+    ("data", "plain", "serving"),
+    [
+        ("text", "text", ["text"]),
+        (date(2020, 1, 1), "2020-01-01", ["2020-01-01"]),
+        (np.float64(2.5), 2.5, [2.5]),
+        ({"a": 1, "ids": ["x"]}, {"a": 1, "ids": ["x"]}, {"a": 1, "ids": ["x"]}),
+        ([Decimal("1.5")], [1.5], [1.5]),
+    ],
+)
+def test_a_single_value_is_served_in_a_list(tmp_path: Path, data: Any, plain: Any, serving: Any) -> None:
+    assert write_example(data, tmp_path)["type"] == "json_object"
+    assert written(tmp_path) == (plain, {"inputs": serving})
+
+
+@pytest.mark.parametrize("data", [object(), None, {}, np.array(3)])
 def test_data_without_rows_is_refused(data: Any) -> None:
     with pytest.raises(InvalidInput, match="cannot be used; give a DataFrame"):
         first_rows(data)

@@ -90,6 +90,24 @@ def test_a_key_that_some_records_lack_is_optional() -> None:
     assert infer_schema([{"a": 1}, {"a": 2, "z": "q"}])[1] == ColSpec(type="string", name="z", required=False)
 
 
+def test_a_dict_with_a_value_that_no_type_stands_for_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="column 'odd' has values of a type .* .a value of type 'object'."):
+        infer_schema({"a": 1, "odd": object()})
+
+
+def test_whole_numbers_beside_fractions_are_doubles_in_lists_too() -> None:
+    assert infer_schema({"a": [[1], [2.5]]}) == (
+        ColSpec(type="array", name="a", details={"items": {"type": "double"}}),
+    )
+
+
+@pytest.mark.parametrize("values", [[np.int8(1)], [np.int32(1), 2], [np.float16(1), np.int64(2)], [pd.Timestamp(0)]])
+def test_values_of_numpy_and_pandas_within_lists_have_types(values: list[Any]) -> None:
+    kinds = {1: "integer", 2: "long"} if isinstance(values[0], np.integer) else {1: "datetime", 2: "double"}
+    items = {"type": kinds[len(values)]}
+    assert infer_schema({"a": [values]})[0] == ColSpec(type="array", name="a", details={"items": items})
+
+
 def test_a_dict_of_lists_is_a_table_and_a_list_a_column() -> None:
     assert infer_schema({"a": [1, 2], "b": ["x", "y"]}) == (
         ColSpec(type="long", name="a"),
@@ -99,14 +117,26 @@ def test_a_dict_of_lists_is_a_table_and_a_list_a_column() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [np.array([1], "uint64"), [{"a": 1}], [[1]], [1 + 2j], pd.to_timedelta(["1s"]), ["a", 1]]
+    "values",
+    [
+        np.array([1], "uint64"),
+        [1 + 2j],
+        pd.to_timedelta(["1s"]),
+        ["a", 1],
+        [[1], ["a"]],
+        [{1: "a"}],
+        [{"a": object()}],
+        pd.Series([2**63], dtype=object),
+        [[2**63]],
+        pd.period_range("2020", periods=1),
+    ],
 )
 def test_a_column_that_no_type_stands_for_is_named(values: Any) -> None:
     with pytest.raises(InvalidInput, match="column 'odd' has values of a type .* give the signature itself"):
         infer_schema(pd.DataFrame({"odd": values}))
 
 
-@pytest.mark.parametrize("data", [3, "text", [], {}, {"a": 1}, [[1, 2]], object()])
+@pytest.mark.parametrize("data", [[], {}, (), 1j, object()])
 def test_data_without_columns_is_refused(data: Any) -> None:
     with pytest.raises(InvalidInput, match="has no columns to describe; give a DataFrame"):
         infer_schema(data)

@@ -9,9 +9,14 @@ import numpy as np
 import pluggy
 import pytest
 import yaml
+from msgspec import structs
 
 from ratoon.errors import Corrupt, InvalidInput
+from ratoon.models.digests import write_manifest
 from ratoon.models.loading import load_folder
+from ratoon.models.mlmodel import read_mlmodel, write_mlmodel
+from ratoon.models.saving import save_model
+from ratoon.models.signature import ColSpec, Signature
 
 
 def test_importing_costs_no_heavy_library() -> None:
@@ -76,6 +81,21 @@ def test_one_changed_byte_is_refused_with_the_files_name(name: str, saved: Path,
     (saved / name).write_bytes(content)
     with pytest.raises(Corrupt, match=f"'{name}' .* was changed"):
         load_folder(saved, manager=manager, trust="code")
+
+
+def test_a_list_stays_one_where_a_type_hint_of_mlflow_says_so(tmp_path: Path, manager: pluggy.PluginManager) -> None:
+    def shout(model_input: list[str]) -> list[str]:
+        return [each.upper() for each in model_input]
+
+    folder = tmp_path / "model"
+    save_model(shout, folder, manager=manager, signature=Signature(inputs=(ColSpec(type="string"),)))
+    hinted = structs.replace(read_mlmodel(folder), extra={"is_signature_from_type_hint": True})
+    write_mlmodel(hinted, folder)
+    write_manifest(folder)
+    model = load_folder(folder, manager=manager, trust="code")
+    assert model.predict(["a", "b"]) == ["A", "B"]
+    with pytest.raises(InvalidInput, match="string"):
+        model.predict([1, 2])
 
 
 def test_a_symlink_is_refused(saved: Path, manager: pluggy.PluginManager) -> None:

@@ -133,7 +133,7 @@ def test_a_model_that_fails_on_its_example_is_refused(
 def test_outputs_that_no_schema_stands_for_are_left_out(
     tmp_path: Path, manager: pluggy.PluginManager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    info = save_model(lambda data: {"mean": 1.0}, tmp_path / "m", manager=manager, input_example=[{"a": 1}])
+    info = save_model(lambda data: {1.0}, tmp_path / "m", manager=manager, input_example=[{"a": 1}])
     assert info.signature is not None and info.signature["outputs"] is None
     assert "the model's outputs are not described" in caplog.text
 

@@ -11,12 +11,14 @@ from ratoon.manager import collect
 from ratoon.models.flavor import Flavor
 
 GENERIC = "python_function"
+# What they recognise, a base class and a method, models of other libraries have as well: those are asked before.
+_BROAD = ("sklearn", GENERIC)
 
 _known: WeakKeyDictionary[pluggy.PluginManager, tuple[int, dict[str, Flavor]]] = WeakKeyDictionary()
 
 
 def registered_flavors(manager: pluggy.PluginManager) -> dict[str, Flavor]:
-    """Every flavor by its name, in the order in which they are asked: a user's plugins first, the generic one last.
+    """Every flavor by its name, in the order in which they are asked: a user's plugins first, the broad ones last.
 
     Asked once for a manager, and again when a plugin with flavors has come or gone.
     """
@@ -24,7 +26,7 @@ def registered_flavors(manager: pluggy.PluginManager) -> dict[str, Flavor]:
     count, flavors = _known.get(manager, (-1, {}))
     if count != plugins:
         found = collect(manager, "register_flavors")
-        names = sorted(reversed(found), key=lambda name: name == GENERIC)
+        names = sorted(reversed(found), key=lambda name: name in _BROAD and 1 + _BROAD.index(name))
         flavors = {name: found[name].thing for name in names}
         _known[manager] = (plugins, flavors)
     return dict(flavors)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 import sys
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, InvalidInput, MissingExtra, RatoonError
+from ratoon.errors import Corrupt, InvalidInput
 from ratoon.hookspecs import hookimpl
 from ratoon.models.flavor import Flavor
-from ratoon.models.flavors.sklearn_checks import check_structures
+from ratoon.models.flavors.features import features_among
 from ratoon.models.flavors.sklearn_types import KNOWN_TYPES
+from ratoon.models.flavors.skops_format import read_skops, skops_io, write_skops
 from ratoon.models.mlmodel import data_file
 from ratoon.models.trust import TrustPolicy, load_pickle, save_pickle
 
@@ -39,11 +39,11 @@ class SklearnFlavor:
 
     def save(self, model: Any, folder: Path) -> Mapping[str, Any]:
         """Write ``model.skops``, or ``model.pkl`` where skops cannot."""
-        sklearn, io = _libraries()
+        sklearn = _sklearn()
         config = {"sklearn_version": sklearn.__version__, "code": None, "skops_trusted_types": None}
         path = folder / SKOPS_FILE
         try:
-            untrusted = _dump(io, model, path)
+            untrusted = write_skops(model, path)
         except Exception as error:  # skops calls into any class, which may raise anything
             path.unlink(missing_ok=True)
             logger.warning(
@@ -71,7 +71,7 @@ class SklearnFlavor:
         path = data_file(folder, config.get("pickled_model"))
         serialization = config.get("serialization_format", "pickle")
         if serialization == "skops":
-            return _load_skops(path, policy)
+            return read_skops(path, policy)
         if serialization in ("cloudpickle", "pickle"):
             return load_pickle(path, policy)
         raise Corrupt(
@@ -91,17 +91,7 @@ class SklearnFlavor:
     def example_from(self, model: object, candidates: Iterable[object]) -> object | None:
         """The first table or matrix with the features that the estimator was fitted with."""
         names = getattr(model, "feature_names_in_", None)
-        width = getattr(model, "n_features_in_", None)
-        for candidate in candidates:
-            columns = getattr(candidate, "columns", None)
-            shape: tuple[int, ...] = getattr(candidate, "shape", ())
-            if columns is not None and names is not None:
-                if list(columns) == list(names):
-                    return candidate
-            elif hasattr(candidate, "dtype" if columns is None else "dtypes") and len(shape) == 2:
-                if width is not None and shape[1] == width:
-                    return candidate
-        return None
+        return features_among(candidates, names, getattr(model, "n_features_in_", None))
 
 
 @hookimpl
@@ -110,50 +100,8 @@ def register_flavors(register: Callable[[str, Flavor], None]) -> None:
     register("sklearn", SklearnFlavor())
 
 
-def _dump(io: Any, model: Any, path: Path) -> list[str]:
-    """Write a skops file; returns the types in it that skops does not vouch for."""
-    io.dump(model, path)
-    untrusted: list[str] = io.get_untrusted_types(file=path)
-    # skops writes functions and classes by name, also those that nobody can import by it: lambdas and local ones, and
-    # those of a script, which is another one in the process that loads.
-    nameless = [name for name in untrusted if "<" in name or name.startswith("__main__.")]
-    if nameless:
-        raise TypeError(f"{nameless[0]} cannot be imported by its name")
-    return untrusted
+def _sklearn() -> Any:
+    skops_io()
+    import sklearn
 
-
-def _load_skops(path: Path, policy: TrustPolicy) -> Any:
-    _, io = _libraries()
-    try:
-        model = _read_skops(io, path, policy)
-    except (RatoonError, ImportError):
-        raise
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError) as error:
-        raise Corrupt(
-            f"skops file '{path}' cannot be loaded ({type(error).__name__}: {error}); fetch or save the model again, "
-            "with the versions in its requirements.txt"
-        ) from error
-    check_structures(model, path)
-    return model
-
-
-def _read_skops(io: Any, path: Path, policy: TrustPolicy) -> Any:
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    try:
-        return io.load(path, trusted=sorted(KNOWN_TYPES.union(policy.types)))
-    except UntrustedTypesFoundException:
-        untrusted = set(io.get_untrusted_types(file=path))
-        policy.require_types(f"skops file '{path}'", untrusted - KNOWN_TYPES)
-        return io.load(path, trusted=sorted(untrusted))
-
-
-def _libraries() -> tuple[Any, Any]:
-    try:
-        import sklearn
-        import skops.io as io
-    except ImportError as error:
-        missing = (error.name or "sklearn").partition(".")[0]
-        package = "scikit-learn" if missing == "sklearn" else missing
-        raise MissingExtra("the flavor 'sklearn'", "sklearn", package) from error
-    return sklearn, io
+    return sklearn

@@ -1,16 +1,27 @@
-"""The types of scikit-learn that skops does not vouch for and ratoon does.
+"""The types that skops does not vouch for and ratoon does: scikit-learn's, and boosters that pipelines end in.
 
 Each is data: numbers, or Python attributes that are read and not called. Not one runs code while it is restored. skops
 leaves out the compiled trees because a crafted file may hold indices that point outside their arrays; ratoon looks at
 those indices after loading (:mod:`ratoon.models.flavors.sklearn_checks`). The functions on the list compute with arrays
-and do nothing else; a partial is as good as the function in it, which skops looks up in the same list.
+and do nothing else; a partial is as good as the function in it, which skops looks up in the same list. A booster
+restores itself from bytes in its library's own format, as it does from its library's own files.
 """
 
 from __future__ import annotations
 
 KNOWN_TYPES = frozenset(
     {
+        "catboost.core.CatBoost",
+        "catboost.core.CatBoostClassifier",
+        "catboost.core.CatBoostRanker",
+        "catboost.core.CatBoostRegressor",
+        "collections.OrderedDict",
         "functools.partial",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMModel",
+        "lightgbm.sklearn.LGBMRanker",
+        "lightgbm.sklearn.LGBMRegressor",
         "numpy.dtype",
         "scipy.interpolate._bsplines.BSpline",
         "sklearn._loss.loss.HalfTweedieLossIdentity",
@@ -44,5 +55,12 @@ KNOWN_TYPES = frozenset(
         "sklearn.tree._tree.Tree",
         "sklearn.utils._bunch.Bunch",
         "sklearn.utils.validation.check_array",
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBModel",
+        "xgboost.sklearn.XGBRFClassifier",
+        "xgboost.sklearn.XGBRFRegressor",
+        "xgboost.sklearn.XGBRanker",
+        "xgboost.sklearn.XGBRegressor",
     }
 )
