@@ -15,8 +15,10 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,23 @@ import pytest
 
 MLFLOW = "3.17.2"
 PACKAGES = (f"mlflow=={MLFLOW}", "scikit-learn", "pandas", "numpy", "matplotlib", "pillow", "skops", "setuptools<81")
+LIBRARIES = (
+    "catboost",
+    "keras",
+    "lightgbm",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "pyspark",
+    "scikit-learn",
+    "skops",
+    "statsmodels",
+    "tensorflow-cpu",
+    "torch",
+    "transformers",
+    "xgboost",
+)
 
 
 class Running(NamedTuple):
@@ -115,19 +134,29 @@ def mlflow_python(request: pytest.FixtureRequest) -> Path:
 
     The variable ``RATOON_MLFLOW_VENV`` names one that exists already.
     """
-    given = os.environ.get("RATOON_MLFLOW_VENV")
-    venv = Path(given) if given else Path(request.config.cache.mkdir(f"mlflow-{MLFLOW}")) / "venv"
+    return _python_with_mlflow(request, "RATOON_MLFLOW_VENV", f"mlflow-{MLFLOW}", PACKAGES)
+
+
+@pytest.fixture(scope="session")
+def mlflow_flavors_python(request: pytest.FixtureRequest) -> Path:
+    """The same with every library whose models are saved and loaded, in the versions that are installed here.
+
+    The variable ``RATOON_MLFLOW_FLAVORS_VENV`` names one that exists already.
+    """
+    pins = [f"{name}=={version(name).partition('+')[0]}" for name in LIBRARIES]
+    name = f"mlflow-{MLFLOW}-flavors-{sha256(' '.join(pins).encode()).hexdigest()[:8]}"
+    return _python_with_mlflow(request, "RATOON_MLFLOW_FLAVORS_VENV", name, (f"mlflow=={MLFLOW}", *pins))
+
+
+def _python_with_mlflow(request: pytest.FixtureRequest, variable: str, name: str, packages: Sequence[str]) -> Path:
+    given = os.environ.get(variable)
+    venv = Path(given) if given else Path(request.config.cache.mkdir(name)) / "venv"
     python = venv / "bin" / "python"
-    uv = [sys.executable, "-m", "uv"]
     if not given:
         with open(venv.with_name("lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
             if not (venv / "complete").exists():
-                subprocess.run(
-                    [*uv, "venv", "-q", "--clear", "--python", sys.executable, venv], check=True, timeout=300
-                )
-                install = [*uv, "pip", "install", "-q", "--python", python, *PACKAGES]
-                subprocess.run(install, check=True, timeout=1800)
+                _make(venv, python, packages)
                 (venv / "complete").touch()
     found = subprocess.run(
         [python, "-c", "import mlflow; print(mlflow.__version__)"],
@@ -138,6 +167,15 @@ def mlflow_python(request: pytest.FixtureRequest) -> Path:
     )
     assert found.stdout.strip() == MLFLOW
     return python
+
+
+def _make(venv: Path, python: Path, packages: Sequence[str]) -> None:
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "venv", "-q", "--seed", "--clear", "--python", sys.executable, venv], check=True, timeout=300)
+    # PyTorch comes through pip, which can be told by its own configuration where a build without CUDA lies.
+    for torch in (package for package in packages if package.startswith("torch==")):
+        subprocess.run([python, "-m", "pip", "install", "-q", torch], check=True, timeout=1800)
+    subprocess.run([*uv, "pip", "install", "-q", "--python", python, *packages], check=True, timeout=1800)
 
 
 @pytest.fixture
