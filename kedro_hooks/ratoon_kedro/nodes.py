@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from ratoon.errors import InvalidInput
 from ratoon_kedro.context import RunContext
 from ratoon_kedro.graph import FAILED_NODE, seconds_key
 from ratoon_kedro.lineage import describe_dataset
@@ -120,14 +121,21 @@ def _log_params(tracked: Tracked, node_name: str, inputs: Mapping[str, object]) 
 
 
 def _log_dataset(tracked: Tracked, catalog: Any, name: str, data: object, *, saved: bool) -> None:
-    role = "output" if saved else "input"
+    role, other = ("output", "input") if saved else ("input", "output")
     with tracked.lock:
         if (name, role) in tracked.datasets:
             return
         tracked.datasets.add((name, role))
     dataset = describe_dataset(catalog, name, data, saved=saved)
-    if dataset is not None:
+    if dataset is None:
+        return
+    try:
         tracked.run.log_input(dataset, role)
+    except InvalidInput as error:
+        if (name, other) not in tracked.datasets:
+            raise
+        # MLflow's own server keeps one role of a dataset in a run; the first one tells where it came from.
+        logger.info("dataset %r is kept as %s only: %s", name, other, error)
 
 
 def _log_seconds(tracked: Tracked, node: Any) -> None:

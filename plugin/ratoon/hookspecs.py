@@ -202,12 +202,16 @@ def judge_promotion(
 ) -> Sequence[Verdict] | None:
     """Judge whether the candidate may take the alias.
 
-    Called for every promotion before anything moves, and for dry runs. Every verdict is recorded; one refusal refuses
-    the promotion. None or an empty sequence means that the gate has nothing to say. An exception counts as a refusal
-    with the exception as its reason.
+    Called for every promotion and every rollback before anything moves, and for dry runs; not for a rollback that is
+    forced. Every verdict is recorded; one refusal refuses the move. None or an empty sequence means that the gate has
+    nothing to say. An exception counts as a refusal with the exception as its reason, but for
+    :class:`~ratoon.errors.InvalidSetting`: that one reaches the caller, and nothing is moved or recorded.
+
+    A gate that takes options has a name, under which the policy lists them. It asks ``context.options`` for that name
+    on every call, whether it has anything to say or not: a name in the policy that no gate asks for is refused.
 
     Args:
-        candidate: The version that is to take the alias, with the metrics of its run.
+        candidate: The version that is to take the alias, with the metrics of its runs.
         champion: The version that holds the alias now; None if nobody does.
-        context: The alias and the rules that the caller asked to be applied.
+        context: The alias, the rules that the caller asked to be applied, the options of each gate, and the client.
     """

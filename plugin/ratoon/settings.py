@@ -41,6 +41,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         experiment: The experiment of runs that name none.
         user: Who is recorded as the author of runs and moves.
         block_plugins: Plugins that are not to be loaded, by the names that ``ratoon plugins`` prints.
+        trusted_registries: Registries whose versions may run code when they are loaded, by their absolute URIs. Never
+            read from ``ratoon.toml``: that file comes with a project, and whoever wrote it must not say whom to trust.
+        policy: The file that says which gates judge promotions; None for ``promotion.yml`` beside ``ratoon.toml``, if
+            there is one.
         progress: Whether long transfers show a progress bar on a terminal.
         spool_limit: How many bytes may be kept for a server that is away.
         home: The folder of local state, such as deployments on this machine.
@@ -52,12 +56,26 @@ class Settings(Struct, frozen=True, kw_only=True):
     experiment: str
     user: str
     block_plugins: tuple[str, ...]
+    policy: Path | None = None
     progress: bool = True
     spool_limit: int = SPOOL_LIMIT
     home: Path
+    trusted_registries: tuple[str, ...] = ()
+
+    @property
+    def registry_is_trusted(self) -> bool:
+        """Whether the registry, and every other place that decides which files its versions are, is trusted."""
+        trusted, usual = self.trusted_registries, _default_artifact_root(self.tracking_uri, self.home)
+        return (
+            self.registry_uri in trusted
+            and self.tracking_uri in trusted
+            and (self.artifact_root in trusted or self.artifact_root == usual)
+        )
 
 
 KEYS = tuple(name for name in Settings.__struct_fields__ if name != "home")
+LISTS = ("block_plugins", "trusted_registries")
+NOT_IN_FILES = ("trusted_registries",)
 
 
 def load_settings(start: Path | None = None, environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
@@ -84,9 +102,11 @@ def load_settings(start: Path | None = None, environ: Mapping[str, str] | None =
         experiment=values.get("experiment") or "Default",
         user=values.get("user") or _login_name(),
         block_plugins=tuple(values.get("block_plugins") or ()),
+        policy=base / values["policy"] if values.get("policy") else None,
         progress=values.get("progress", True),
         spool_limit=values.get("spool_limit", SPOOL_LIMIT),
         home=home,
+        trusted_registries=tuple(values.get("trusted_registries") or ()),
     )
 
 
@@ -110,6 +130,12 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidSetting(f"settings file '{path}' cannot be read ({error}); correct or remove it") from error
+    for key in NOT_IN_FILES:
+        if key in content:
+            raise InvalidSetting(
+                f"setting {key!r} in {path} is not allowed (the file comes with the project, and trust must not); "
+                f"set RATOON_{key.upper()}"
+            )
     return {key: _checked(key, value, str(path)) for key, value in content.items()}
 
 
@@ -119,7 +145,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         for name in (f"RATOON_{key.upper()}", _OF_MLFLOW.get(key, "")):
             if text := environ.get(name):
                 listed = [each.strip() for each in text.split(",") if each.strip()]
-                values.setdefault(key, _checked(key, listed if key == "block_plugins" else text, name))
+                values.setdefault(key, _checked(key, listed if key in LISTS else text, name))
     return values
 
 
@@ -164,6 +190,7 @@ def _size_of(value: object) -> int | None:
 # What a key takes that is not a string.
 _KINDS: dict[str, tuple[str, Callable[[object], object]]] = {
     "block_plugins": ("a list of strings", _names_of),
+    "trusted_registries": ("a list of strings", _names_of),
     "progress": ("true or false", _switch_of),
     "spool_limit": ("a number of bytes, or a size such as '10 GiB'", _size_of),
 }

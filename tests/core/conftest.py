@@ -21,7 +21,7 @@ PLUGINS = (
     "ratoon.artifacts.plugin",
     "ratoon.models.flavors.python_function",
     "ratoon.models.flavors.sklearn",
-    "ratoon.registry.gates",
+    "ratoon.registry.gates.metrics",
 )
 
 MakeClient = Callable[..., Client]

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ratoon.manager import BUILTINS
+
+GATES = [name for name in BUILTINS if name.startswith("ratoon.registry.gates.")]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin_confusion"
 
 
@@ -31,7 +34,7 @@ def ratoon(*arguments: str, site: Path, cwd: Path, **environment: str) -> subpro
 def test_installed_plugin_is_asked_before_the_builtin(site_with_example: Path, tmp_path: Path) -> None:
     listed = json.loads(ratoon("plugins", "--json", site=site_with_example, cwd=tmp_path).stdout)
     assert listed["describe_output"] == ["confusion", "ratoon.tracking.outputs"]
-    assert listed["judge_promotion"] == ["confusion", "ratoon.registry.gates"]
+    assert listed["judge_promotion"] == ["confusion", *reversed(GATES)]
 
 
 def test_table_of_plugins_tells_builtins_from_installed_ones(site_with_example: Path, tmp_path: Path) -> None:

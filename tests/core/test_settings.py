@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ratoon.errors import InvalidSetting
-from ratoon.settings import KEYS, Settings, load_settings, project_folder
+from ratoon.settings import KEYS, LISTS, Settings, load_settings, project_folder
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_the_defaults_are_one_folder_in_the_project(project: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key not in ("block_plugins", "progress", "spool_limit")])
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in (*LISTS, "policy", "progress", "spool_limit")])
 def test_an_argument_wins_over_the_environment_over_the_file_over_the_default(project: Path, key: str) -> None:
     environ, content = {f"RATOON_{key.upper()}": "x://environ"}, f"{key} = 'x://file'"
     assert getattr(load(project, content, environ, **{key: "x://argument"}), key) == "x://argument"
@@ -54,6 +54,39 @@ def test_blocked_plugins_are_a_list_in_the_file_and_commas_in_the_environment(pr
     assert load(project, content).block_plugins == ("a", "b")
     assert load(project, content, {"RATOON_BLOCK_PLUGINS": " c, d ,,"}).block_plugins == ("c", "d")
     assert load(project, content, block_plugins=("e",)).block_plugins == ("e",)
+
+
+def test_whom_to_trust_is_never_read_from_a_file_that_comes_with_a_project(project: Path) -> None:
+    with pytest.raises(InvalidSetting, match=r"'trusted_registries' in .* is not allowed .* RATOON_TRUSTED_REGISTRIES"):
+        load(project, "trusted_registries = ['sqlite:////here.db']")
+    uri = "https://models.example.org"
+    environ = {"RATOON_TRUSTED_REGISTRIES": f"{uri}, sqlite:///near.db"}
+    # A relative URI is not made absolute: it would mean another registry in every folder.
+    assert load(project, "", environ).trusted_registries == (uri, "sqlite:///near.db")
+
+
+@pytest.mark.parametrize(
+    ("places", "trusted"),
+    [
+        ({}, True),
+        ({"registry_uri": "https://other"}, False),
+        ({"tracking_uri": "https://other", "registry_uri": "https://known"}, False),
+        ({"artifact_root": "s3://other"}, False),
+        ({"artifact_root": "s3://known"}, True),
+    ],
+)
+def test_trust_covers_every_place_that_decides_what_is_loaded(
+    project: Path, places: dict[str, str], trusted: bool
+) -> None:
+    given = {"tracking_uri": "https://known"} | places
+    assert load(project, **given, trusted_registries=["https://known", "s3://known"]).registry_is_trusted is trusted
+    assert not load(project, **given).registry_is_trusted
+
+
+def test_the_policy_is_a_file_of_the_project(project: Path) -> None:
+    assert load(project).policy is None
+    assert load(project, "policy = 'gates/strict.yml'").policy == project / "gates" / "strict.yml"
+    assert load(project, "policy = 'a.yml'", {"RATOON_POLICY": "/etc/b.yml"}).policy == Path("/etc/b.yml")
 
 
 def test_a_switch_has_words_in_the_environment_and_mlflows_name_too(project: Path) -> None:

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     import click
 
 COMMANDS = {
+    "approve": "ratoon.cli.approve:approve",
     "compare": "ratoon.cli.compare:compare",
     "db": "ratoon.cli.db:db",
     "deploy": "ratoon.cli.deploy:deploy",
     "deployments": "ratoon.cli.deploy:deployments",
+    "evaluate": "ratoon.cli.evaluate:evaluate",
     "experiments": "ratoon.cli.experiments:experiments",
     "gc": "ratoon.cli.gc:gc",
+    "lineage": "ratoon.cli.lineage:show_lineage",
     "models": "ratoon.cli.models:models",
     "plugins": "ratoon.cli.plugins:plugins",
     "promote": "ratoon.cli.promote:promote",

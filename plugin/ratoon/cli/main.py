@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 it cannot be done, 2 the input must be changed, 130 interr
 
 from __future__ import annotations
 
-import importlib
 import logging
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from ratoon.cli.lazy import import_command
 from ratoon.errors import RatoonError
 from ratoon.manager import Provided, collect, default_manager
 from ratoon.version import __version__
@@ -35,8 +35,7 @@ class CommandLine(click.Group):
             return None
         command = self._provided[cmd_name].thing
         if isinstance(command, str):
-            module, _, attribute = command.partition(":")
-            command = getattr(importlib.import_module(module), attribute)
+            command = import_command(command)
         found: click.Command = command
         return found
 

@@ -1,17 +1,32 @@
-"""``ratoon models``: what is registered, and registering more."""
+"""``ratoon models``: what is registered, and registering more.
+
+Commands of other modules are listed in ``HOMES`` and imported on use.
+"""
 
 from __future__ import annotations
 
 import click
 
+from ratoon.cli.lazy import LazyGroup
 from ratoon.cli.output import client_of, format_time, json_option, print_json, print_table
 from ratoon.cli.selecting import find_run
 from ratoon.entities import AliasMove, ModelVersion, Query, RegisteredModel
 from ratoon.stores.grammar import quoted
 from ratoon.tracking.models import register_model
 
+HOMES = {
+    "check": "ratoon.cli.model_check:check",
+    "copy": "ratoon.cli.model_copy:copy",
+    "history": "ratoon.cli.model_history:history",
+    "inspect": "ratoon.cli.model_inspect:inspect",
+    "search": "ratoon.cli.model_search:search",
+    "tag": "ratoon.cli.model_tag:tag",
+    "verdicts": "ratoon.cli.model_history:verdicts",
+    "versions": "ratoon.cli.model_search:versions",
+}
 
-@click.group(invoke_without_command=True)
+
+@click.group(cls=LazyGroup, homes=HOMES, invoke_without_command=True)
 @click.option("--limit", default=100, show_default=True, help="How many, at most.")
 @json_option
 @click.pass_context
@@ -39,7 +54,7 @@ def show_model(ctx: click.Context, name: str, as_json: bool) -> None:
     registry = client_of(ctx).registry
     found = registry.get_registered_model(name)
     versions = registry.search_versions(Query(filter=f"name = {quoted(name)}")).items
-    moves = [move for alias in found.aliases for move in registry.alias_history(name, alias)]
+    moves = registry.alias_history(name)
     if as_json:
         print_json({"model": found, "versions": versions, "moves": moves})
         return

@@ -17,7 +17,7 @@ from ratoon.errors import RatoonError
 from ratoon.listening import check_loopback, listen, require_uvicorn, run_until_told, url_of
 from ratoon.models.loading import load_folder
 from ratoon.models.mlmodel import data_file
-from ratoon.tracking.models import download_model, resolve_version
+from ratoon.tracking.models import download_model, resolve_version, trust_for
 
 if TYPE_CHECKING:
     from ratoon.models.loading import LoadedModel
@@ -61,7 +61,7 @@ def serve(
         version = resolve_version(client, model_uri)
         # The alias may move between the two calls: what is loaded must be the version that is reported.
         exact = f"models:/{version.name}/{version.version}" if version else model_uri
-        model, example = _load(exact, client, trust)
+        model, example = _load(exact, client, trust_for(client, exact, trust))
         app = make_app(model, model_uri=model_uri, version=version, example=example)
         of_version = f" (version {version.version})" if version else ""
         ready = f"serving {model_uri}{of_version} on {url_of(listener)}"

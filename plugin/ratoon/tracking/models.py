@@ -146,7 +146,8 @@ def load_model(uri: str, *, trust: Trust = None, client: Client | None = None) -
 
     Args:
         uri: ``models:/name@alias``, ``models:/name/3``, ``models:/m-<id>``, ``runs:/<run_id>/<name>`` or a folder.
-        trust: What loading may run beyond data: None for nothing, ``"code"``, or a list of type names.
+        trust: What loading may run beyond data: None for nothing, ``"code"``, or a list of type names. None means
+            anything for versions of a registry that the setting ``trusted_registries`` names.
         client: Where to look; a client of the settings if None.
 
     Raises:
@@ -156,10 +157,21 @@ def load_model(uri: str, *, trust: Trust = None, client: Client | None = None) -
     from ratoon.models.loading import load_folder
 
     client = client or Client()
+    trust = trust_for(client, uri, trust)
     if ":/" not in uri:
         return load_folder(Path(uri), manager=client.manager, trust=trust)
     with tempfile.TemporaryDirectory(prefix="ratoon-model-") as scratch:
         return load_folder(download_model(client, uri, Path(scratch)), manager=client.manager, trust=trust)
+
+
+def trust_for(client: Client, uri: str, trust: Trust) -> Trust:
+    """What loading may run where the caller did not say: anything for a version of a trusted registry, else nothing.
+
+    A logged model that nobody registered is none of the registry's.
+    """
+    if trust is not None or ":/" not in uri or parse_model_uri(uri).name is None:
+        return trust
+    return "code" if client.settings.registry_is_trusted else None
 
 
 def download_model(client: Client, uri: str, folder: Path) -> Path:
