@@ -17,6 +17,7 @@ from ratoon.errors import Corrupt, InvalidInput
 
 FILE_NAME = "MLmodel"
 MAX_BYTES = 1024 * 1024
+# How to change it is told in docs/models.md; a model of each number lies in tests/core/models/formats.
 FORMAT = 1
 
 
