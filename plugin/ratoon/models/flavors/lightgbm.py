@@ -16,9 +16,9 @@ from ratoon.hookspecs import hookimpl
 from ratoon.models.flavor import Flavor
 from ratoon.models.flavors.features import features_among
 from ratoon.models.flavors.lightgbm_estimators import CLASSES, describe_estimator, make_estimator, restore_categories
-from ratoon.models.flavors.skops_format import read_skops, write_skops
+from ratoon.models.flavors.skops_format import read_estimator, write_skops
 from ratoon.models.mlmodel import data_file
-from ratoon.models.trust import TrustPolicy, load_pickle
+from ratoon.models.trust import TrustPolicy
 
 FILE_NAME = "model.lgb"
 SKOPS_FILE = "model.skops"
@@ -116,16 +116,8 @@ def _read_booster(path: Path) -> Any:
 
 def _load_from_mlflow(folder: Path, config: Mapping[str, Any], policy: TrustPolicy) -> Any:
     path = data_file(folder, config.get("data"))
-    serialization = config.get("serialization_format", "cloudpickle")
-    if serialization == "skops":
-        _library()
-        return read_skops(path, policy)
-    if serialization in ("cloudpickle", "pickle"):
-        return load_pickle(path, policy)
-    raise Corrupt(
-        f"model in '{folder}' has the unknown serialization format {serialization!r} "
-        "(known are 'skops', 'cloudpickle' and 'pickle'); save it again"
-    )
+    _library()
+    return read_estimator(path, config.get("serialization_format", "cloudpickle"), policy)
 
 
 def _library() -> Any:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, InvalidInput
+from ratoon.errors import InvalidInput
 from ratoon.hookspecs import hookimpl
 from ratoon.models.flavor import Flavor
 from ratoon.models.flavors.features import features_among
 from ratoon.models.flavors.sklearn_types import KNOWN_TYPES
-from ratoon.models.flavors.skops_format import read_skops, skops_io, write_skops
+from ratoon.models.flavors.skops_format import read_estimator, skops_io, write_skops
 from ratoon.models.mlmodel import data_file
-from ratoon.models.trust import TrustPolicy, load_pickle, save_pickle
+from ratoon.models.trust import TrustPolicy, save_pickle
 
 SKOPS_FILE = "model.skops"
 PICKLE_FILE = "model.pkl"
@@ -69,15 +69,7 @@ class SklearnFlavor:
     def load(self, folder: Path, config: Mapping[str, Any], policy: TrustPolicy) -> Any:
         """Read the estimator; a skops file with types that nobody knows and a pickle are asked of the policy."""
         path = data_file(folder, config.get("pickled_model"))
-        serialization = config.get("serialization_format", "pickle")
-        if serialization == "skops":
-            return read_skops(path, policy)
-        if serialization in ("cloudpickle", "pickle"):
-            return load_pickle(path, policy)
-        raise Corrupt(
-            f"model in '{folder}' has the unknown serialization format {serialization!r} "
-            "(known are 'skops', 'cloudpickle' and 'pickle'); save it again"
-        )
+        return read_estimator(path, config.get("serialization_format", "pickle"), policy)
 
     def predict(self, model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Call the estimator's ``predict``, with the parameters as keywords."""

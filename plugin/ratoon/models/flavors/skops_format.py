@@ -12,9 +12,9 @@ from typing import Any
 from ratoon.errors import Corrupt, MissingExtra, RatoonError
 from ratoon.models.flavors.sklearn_checks import check_structures
 from ratoon.models.flavors.sklearn_types import KNOWN_TYPES
-from ratoon.models.trust import TrustPolicy
+from ratoon.models.trust import TrustPolicy, load_pickle
 
-__all__ = ["KNOWN_TYPES", "read_skops", "skops_io", "write_skops"]
+__all__ = ["KNOWN_TYPES", "read_estimator", "read_skops", "skops_io", "write_skops"]
 
 
 def write_skops(model: Any, path: Path, *, compressed: bool = False) -> list[str]:
@@ -32,6 +32,23 @@ def write_skops(model: Any, path: Path, *, compressed: bool = False) -> list[str
     if nameless:
         raise TypeError(f"{nameless[0]} cannot be imported by its name")
     return untrusted
+
+
+def read_estimator(path: Path, serialization: object, policy: TrustPolicy) -> Any:
+    """Read an estimator back from what MLflow's key ``serialization_format`` says its file is.
+
+    Raises:
+        Untrusted: It is a pickle, or holds types, that the policy does not allow.
+        Corrupt: It cannot be read, or is in an unknown format.
+    """
+    if serialization == "skops":
+        return read_skops(path, policy)
+    if serialization in ("cloudpickle", "pickle"):
+        return load_pickle(path, policy)
+    raise Corrupt(
+        f"model in '{path.parent}' has the unknown serialization format {serialization!r} "
+        "(known are 'skops', 'cloudpickle' and 'pickle'); save it again"
+    )
 
 
 def read_skops(path: Path, policy: TrustPolicy) -> Any:
