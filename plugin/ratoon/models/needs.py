@@ -157,7 +157,7 @@ def _types_in_skops(path: Path) -> set[str]:
         plain = json.loads(_read(archive, "schema.json"))
     return {
         f"{thing['__module__']}.{thing['__class__']}"
-        for thing in _objects(plain)
+        for thing in mappings_in(plain)
         if {"__module__", "__class__"} <= thing.keys()
     }
 
@@ -165,7 +165,7 @@ def _types_in_skops(path: Path) -> set[str]:
 def _judge_keras(path: Path, name: str) -> Need:
     with zipfile.ZipFile(path) as archive:
         plain = json.loads(_read(archive, "config.json"))
-    layers = [thing for thing in _objects(plain) if isinstance(thing.get("class_name"), str)]
+    layers = [thing for thing in mappings_in(plain) if isinstance(thing.get("class_name"), str)]
     code = sorted({each["class_name"] for each in layers if each["class_name"] in ("Lambda", "__lambda__")})
     if code:
         reason = "a Lambda layer holds the bytecode of a function"
@@ -212,7 +212,8 @@ def _read(archive: zipfile.ZipFile, member: str) -> bytes:
     return archive.read(member)
 
 
-def _objects(root: Any) -> Iterator[Mapping[str, Any]]:
+def mappings_in(root: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping in a value of lists and mappings, however deep; the value itself, too, if it is one."""
     waiting = [root]
     while waiting:
         thing = waiting.pop()

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ratoon.clock import now_ms
 from ratoon.entities import AliasMove, MoveKind, Verdict
-from ratoon.errors import InvalidInput
+from ratoon.errors import InvalidInput, PromotionRefused
 from ratoon.manager import notify
 from ratoon.registry.contender import Contender, MetricRule, PromotionContext, contender_of
 from ratoon.registry.history import earlier_holder
@@ -86,11 +86,7 @@ def promote(
     if dry_run:
         return Promotion(verdicts=verdicts, champion=holder, move=None)
     refusal = None if force else refusal_of(candidate, context, verdicts, "improve it")
-    kind = MoveKind.REFUSED if refusal else MoveKind.PROMOTE
-    change = (holder, version)
-    move = _move(client, name, alias, change, kind=kind, reason=_reason(reason, force), verdicts=verdicts)
-    if refusal:
-        raise refusal
+    move = _settle(context, name, (holder, version), refusal, reason=_reason(reason, force), verdicts=verdicts)
     return Promotion(verdicts=verdicts, champion=holder, move=move)
 
 
@@ -134,12 +130,7 @@ def rollback(
     )
     verdicts = () if force else judge(candidate, champion, context)
     refusal = None if force else refusal_of(candidate, context, verdicts, "name another version with --to")
-    kind = MoveKind.REFUSED if refusal else MoveKind.ROLLBACK
-    change = (holder, version)
-    move = _move(client, name, alias, change, kind=kind, reason=_reason(reason, force), verdicts=verdicts)
-    if refusal:
-        raise refusal
-    return move
+    return _settle(context, name, (holder, version), refusal, reason=_reason(reason, force), verdicts=verdicts)
 
 
 def set_alias(client: Client, name: str, alias: str, version: int | None, *, reason: str = "") -> AliasMove:
@@ -155,6 +146,23 @@ def _contenders(client: Client, name: str, version: int, alias: str) -> tuple[Co
     candidate = contender_of(client, name, version)
     holder = client.registry.get_registered_model(name).aliases.get(alias)
     return candidate, None if holder is None else contender_of(client, name, holder)
+
+
+def _settle(
+    context: PromotionContext,
+    name: str,
+    change: tuple[int | None, int],
+    refusal: PromotionRefused | None,
+    *,
+    reason: str,
+    verdicts: tuple[Verdict, ...],
+) -> AliasMove:
+    """Move the alias, or raise the refusal; either is in the history then."""
+    kind = MoveKind.REFUSED if refusal else context.kind
+    move = _move(context.client, name, context.alias, change, kind=kind, reason=reason, verdicts=verdicts)
+    if refusal:
+        raise refusal
+    return move
 
 
 def _reason(reason: str, force: bool) -> str:

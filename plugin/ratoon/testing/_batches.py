@@ -34,8 +34,8 @@ class Stored(Rules):
         return store.create_run(run_of(experiment.experiment_id))
 
 
-class BatchRules(Stored):
-    """A batch is written whole or not at all, and reads back equal."""
+class PointRules(Stored):
+    """Points of metrics read back equal, the last one is known, and a sample shows their shape."""
 
     @pytest.mark.parametrize("value", [0.1, 5e-324, 1.7976931348623157e308, -3.0, 2**53])
     def test_a_metric_reads_back_equal(self, store: TrackingStore, run: Run, value: float) -> None:
@@ -121,6 +121,10 @@ class BatchRules(Stored):
         assert {points[700], points[333]} <= set(sample) <= set(points)
         assert list(store.metric_sample(run.run_id, "m", 2000)) == list(points)
         assert len(store.metric_sample(run.run_id, "nothing", 50)) == 0
+
+
+class BatchRules(Stored):
+    """A batch is written whole or not at all, and reads back equal."""
 
     def test_a_param_is_written_once(self, store: TrackingStore, run: Run) -> None:
         for _ in range(2):

@@ -9,7 +9,7 @@ import pytest
 from ratoon.entities import Experiment, LifecycleStage, Run, RunBatch, RunStatus
 from ratoon.errors import AlreadyExists, InvalidInput, NotFound
 from ratoon.stores.protocol import TrackingStore
-from ratoon.testing._batches import BatchRules, Stored
+from ratoon.testing._batches import BatchRules, PointRules, Stored
 from ratoon.testing._lifecycle import LifecycleRules, TagRules
 from ratoon.testing._models import ModelRules, ModelSearchRules
 from ratoon.testing._searching import SearchRules
@@ -164,6 +164,8 @@ class _RunRules(Stored):
         store.update_run(run.run_id, status=RunStatus.FINISHED, end_time=1_700_000_000_009)
         assert store.update_run(run.run_id, status=RunStatus.RUNNING).end_time is None
 
+
+class _RunListRules(Stored):
     def test_runs_are_listed_last_started_first(self, store: TrackingStore, experiment: Experiment) -> None:
         starts = [5, 1, 9, 2, 7]
         made = [store.create_run(run_of(experiment.experiment_id, start_time=start)) for start in starts]
@@ -258,6 +260,8 @@ class _InputRules(Stored):
 class TrackingStoreContract(
     _ExperimentRules,
     _RunRules,
+    _RunListRules,
+    PointRules,
     BatchRules,
     _InputRules,
     SearchRules,

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, InvalidInput, MissingExtra
+from ratoon.errors import Corrupt
 from ratoon.hookspecs import hookimpl
 from ratoon.models.flavor import Flavor
 from ratoon.models.flavors.features import features_among
+from ratoon.models.flavors.libraries import needed_by, not_fitted
 from ratoon.models.mlmodel import data_file
 from ratoon.models.trust import TrustPolicy
 
@@ -36,7 +37,7 @@ class CatBoostFlavor:
         """Write ``model.cb``."""
         catboost = _library()
         if not model.is_fitted():
-            raise InvalidInput(f"model of type '{type(model).__qualname__}' is not fitted; call its method fit first")
+            raise not_fitted(model)
         model.save_model(str(folder / FILE_NAME))
         return {
             "catboost_version": catboost.__version__,
@@ -91,8 +92,6 @@ def register_flavors(register: Callable[[str, Flavor], None]) -> None:
 
 
 def _library() -> Any:
-    try:
+    with needed_by("catboost"):
         import catboost
-    except ImportError as error:
-        raise MissingExtra("the flavor 'catboost'", "catboost", (error.name or "catboost").partition(".")[0]) from error
     return catboost

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from ratoon.errors import Corrupt, RatoonError, Untrusted
+from ratoon.models.needs import mappings_in
 
 MAX_CONFIG_BYTES = 256 * 1024 * 1024
 _CONFIG = "config.json"
@@ -88,7 +89,7 @@ def _check_records(path: Path, archive: zipfile.ZipFile) -> None:
 
 
 def _customs(path: Path, config: Any) -> Iterator[Custom]:
-    for entry in _dicts(config):
+    for entry in mappings_in(config):
         name, inner = entry.get("class_name"), entry.get("config")
         for key in _PATHS.intersection(entry):
             if isinstance(entry[key], str):
@@ -102,18 +103,6 @@ def _customs(path: Path, config: Any) -> Iterator[Custom]:
         if not (isinstance(module, str) and _ROOMS.fullmatch(module) and _IDENTIFIER.fullmatch(called)):
             registered = entry.get("registered_name")
             yield Custom(called, registered if isinstance(registered, str) else called, _text(module))
-
-
-def _dicts(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every mapping in a value, however deep."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            yield item
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
 
 
 def _text(value: Any) -> str | None:

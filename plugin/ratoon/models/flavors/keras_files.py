@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, MissingExtra, RatoonError
+from ratoon.errors import Corrupt, RatoonError
 from ratoon.models.flavors.keras_checks import Custom, check_archive
+from ratoon.models.flavors.libraries import needed_by
 from ratoon.models.trust import TrustPolicy, load_pickle
 
 DATA = "data"
@@ -23,10 +24,8 @@ logger = logging.getLogger(__name__)
 
 def library() -> Any:
     """Keras 3, with the backend that the environment or its configuration names."""
-    try:
+    with needed_by("keras"):
         import keras
-    except ImportError as error:
-        raise MissingExtra("the flavor 'keras'", "keras", error.name or "keras") from error
     if int(keras.__version__.partition(".")[0]) < 3:
         raise RatoonError(f"Keras {keras.__version__} is too old for the flavor 'keras'; pip install 'keras>=3.6'")
     return keras

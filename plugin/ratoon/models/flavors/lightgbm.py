@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, InvalidInput, MissingExtra
+from ratoon.errors import Corrupt
 from ratoon.hookspecs import hookimpl
 from ratoon.models.flavor import Flavor
 from ratoon.models.flavors.features import features_among
+from ratoon.models.flavors.libraries import class_name, needed_by, not_fitted
 from ratoon.models.flavors.lightgbm_estimators import CLASSES, describe_estimator, make_estimator, restore_categories
 from ratoon.models.flavors.skops_format import read_estimator, write_skops
 from ratoon.models.mlmodel import data_file
@@ -32,7 +33,7 @@ class LightGBMFlavor:
 
     def recognises(self, model: object) -> bool:
         """Whether its class is one of LightGBM's, by name."""
-        return _class_name(model) in (_BOOSTER, *CLASSES)
+        return class_name(model) in (_BOOSTER, *CLASSES)
 
     def save(self, model: Any, folder: Path) -> Mapping[str, Any]:
         """Write ``model.lgb``, and ``model.skops`` if it is an estimator."""
@@ -41,7 +42,7 @@ class LightGBMFlavor:
         booster.save_model(folder / FILE_NAME)
         config = {
             "lgb_version": lightgbm.__version__,
-            "model_class": _class_name(model),
+            "model_class": class_name(model),
             "data": FILE_NAME,
             "code": None,
             "skops_trusted_types": None,
@@ -91,15 +92,11 @@ def register_flavors(register: Callable[[str, Flavor], None]) -> None:
     register("lightgbm", LightGBMFlavor())
 
 
-def _class_name(model: object) -> str:
-    return f"{type(model).__module__}.{type(model).__qualname__}"
-
-
 def _booster(model: Any) -> Any:
-    if _class_name(model) == _BOOSTER:
+    if class_name(model) == _BOOSTER:
         return model
     if not model.__sklearn_is_fitted__():
-        raise InvalidInput(f"model of type '{type(model).__qualname__}' is not fitted; call its method fit first")
+        raise not_fitted(model)
     return model.booster_
 
 
@@ -121,8 +118,6 @@ def _load_from_mlflow(folder: Path, config: Mapping[str, Any], policy: TrustPoli
 
 
 def _library() -> Any:
-    try:
+    with needed_by("lightgbm"):
         import lightgbm
-    except ImportError as error:
-        raise MissingExtra("the flavor 'lightgbm'", "lightgbm", (error.name or "lightgbm").partition(".")[0]) from error
     return lightgbm

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, InvalidInput, MissingExtra, RatoonError
+from ratoon.errors import Corrupt, InvalidInput, RatoonError
 from ratoon.hookspecs import hookimpl
 from ratoon.models.flavor import Flavor
 from ratoon.models.flavors.distributions import provider_of
+from ratoon.models.flavors.libraries import needed_by
 from ratoon.models.flavors.tensors import first_that_fits
 from ratoon.models.mlmodel import data_file
 from ratoon.models.trust import TrustPolicy
@@ -242,10 +243,8 @@ def _shape(entry: Any) -> tuple[int | None, ...]:
 
 
 def _libraries() -> tuple[Any, Any]:
-    try:
+    with needed_by("onnx"):
         import onnx
         import onnx.checker
         import onnxruntime
-    except ImportError as error:
-        raise MissingExtra("the flavor 'onnx'", "onnx", error.name or "onnx") from error
     return onnx, onnxruntime

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ratoon.errors import InvalidInput, MissingExtra, RatoonError
+from ratoon.errors import InvalidInput, RatoonError
 from ratoon.hookspecs import hookimpl
 from ratoon.models.flavor import Flavor
 from ratoon.models.flavors import pytorch_files as files
+from ratoon.models.flavors.libraries import needed_by
 from ratoon.models.flavors.tensors import as_matrix, as_table, first_that_fits, plain_outputs
 from ratoon.models.needs import Need
 from ratoon.models.trust import TrustPolicy
@@ -130,11 +131,9 @@ class _Evaluating:
 
 
 def _library() -> Any:
-    try:
+    with needed_by("pytorch", "torch"):
         import torch
         import torch.export
-    except ImportError as error:
-        raise MissingExtra("the flavor 'pytorch'", "torch", error.name or "torch") from error
     return torch
 
 

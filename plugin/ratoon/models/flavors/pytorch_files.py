@@ -14,7 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from ratoon.errors import Corrupt, InvalidInput, MissingExtra, RatoonError
+from ratoon.errors import Corrupt, InvalidInput, RatoonError
+from ratoon.models.flavors.libraries import needed_by
 from ratoon.models.flavors.pt2_checks import check_archive
 from ratoon.models.mlmodel import data_file
 from ratoon.models.needs import Need
@@ -230,10 +231,8 @@ def _resolved(name: str, module: Any) -> Any:
 
 
 def _safetensors() -> Any:
-    try:
+    with needed_by("pytorch", "torch"):
         import safetensors.torch
-    except ImportError as error:
-        raise MissingExtra("the flavor 'pytorch'", "torch", error.name or "safetensors") from error
     return safetensors.torch
 
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, InvalidInput, MissingExtra, RatoonError, Untrusted
+from ratoon.errors import Corrupt, InvalidInput, RatoonError, Untrusted
+from ratoon.models.flavors.libraries import needed_by
 from ratoon.models.flavors.tensors import as_matrix, as_table, plain_outputs
 from ratoon.models.trust import TrustPolicy
 
@@ -116,10 +117,8 @@ def input_shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
 
 def library() -> Any:
     """TensorFlow."""
-    try:
+    with needed_by("tensorflow"):
         import tensorflow
-    except ImportError as error:
-        raise MissingExtra("the flavor 'tensorflow'", "tensorflow", error.name or "tensorflow") from error
     return tensorflow
 
 
@@ -127,7 +126,7 @@ def _call(model: Any, signatures: Any, tensor: Any) -> Any:
     function = getattr(model, "serve", None) or (model if callable(model) else None)
     if function is not None:
         return function(tensor)
-    names = list(input_shapes(model))
+    names = sorted(input_shapes(model))
     if len(names) != 1:
         raise InvalidInput(
             "the model cannot be called with one array (it has no such method); give a dict of arrays with "

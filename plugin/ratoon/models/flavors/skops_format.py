@@ -9,7 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, MissingExtra, RatoonError
+from ratoon.errors import Corrupt, RatoonError
+from ratoon.models.flavors.libraries import needed_by
 from ratoon.models.flavors.sklearn_checks import check_structures
 from ratoon.models.flavors.sklearn_types import KNOWN_TYPES
 from ratoon.models.trust import TrustPolicy, load_pickle
@@ -89,10 +90,6 @@ def skops_io() -> Any:
     Raises:
         MissingExtra: skops, or scikit-learn, is not installed.
     """
-    try:
+    with needed_by("sklearn"):
         import skops.io as io
-    except ImportError as error:
-        missing = (error.name or "skops").partition(".")[0]
-        package = "scikit-learn" if missing == "sklearn" else missing
-        raise MissingExtra("the flavor 'sklearn'", "sklearn", package) from error
     return io

@@ -14,7 +14,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ratoon.errors import InvalidSetting, MissingExtra, RatoonError
+from ratoon.errors import InvalidSetting, RatoonError
+from ratoon.models.flavors.libraries import needed_by
 
 # A URI that driver and executors share, for models that Spark can only write with its executors.
 SHARED_OPTION = "spark.ratoon.shared"
@@ -31,11 +32,8 @@ def require_pyspark() -> None:
     Raises:
         MissingExtra: It is not installed.
     """
-    try:
+    with needed_by("spark"):
         import pyspark.ml  # noqa: F401 - only tried
-    except ImportError as error:
-        missing = (error.name or "pyspark").partition(".")[0]
-        raise MissingExtra("the flavor 'spark'", "spark", missing) from error
 
 
 def running_session() -> Any | None:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import InvalidInput, MissingExtra
+from ratoon.errors import InvalidInput
 from ratoon.hookspecs import hookimpl
 from ratoon.models.flavor import Flavor
 from ratoon.models.flavors.features import features_among
+from ratoon.models.flavors.libraries import needed_by
 from ratoon.models.mlmodel import data_file
 from ratoon.models.trust import TrustPolicy, load_pickle, policy_from, save_pickle
 
@@ -142,9 +143,6 @@ def _fits_formula(model: Any, candidate: object) -> bool:
 
 
 def _library() -> Any:
-    try:
+    with needed_by("statsmodels"):
         import statsmodels
-    except ImportError as error:
-        name = (error.name or "statsmodels").partition(".")[0]
-        raise MissingExtra("the flavor 'statsmodels'", "statsmodels", name) from error
     return statsmodels

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, MissingExtra, RatoonError, Untrusted
+from ratoon.errors import Corrupt, RatoonError, Untrusted
+from ratoon.models.flavors.libraries import needed_by
 from ratoon.models.mlmodel import data_folder
 from ratoon.models.trust import TrustPolicy
 
@@ -32,11 +33,9 @@ _NUMBERS = re.compile(r"(torch\.)?(float16|float32|float64|bfloat16)")
 
 def library() -> Any:
     """Transformers, with PyTorch."""
-    try:
+    with needed_by("transformers"):
         import torch  # noqa: F401
         import transformers
-    except ImportError as error:
-        raise MissingExtra("the flavor 'transformers'", "transformers", error.name or "transformers") from error
     return transformers
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratoon.errors import Corrupt, InvalidInput, MissingExtra
+from ratoon.errors import Corrupt, InvalidInput
 from ratoon.hookspecs import hookimpl
 from ratoon.models.flavor import Flavor
 from ratoon.models.flavors.categories import as_categories
 from ratoon.models.flavors.features import features_among
+from ratoon.models.flavors.libraries import class_name, needed_by, not_fitted
 from ratoon.models.flavors.plain import plain_params
 from ratoon.models.mlmodel import data_file
 from ratoon.models.trust import TrustPolicy
@@ -34,7 +35,7 @@ class XGBoostFlavor:
 
     def recognises(self, model: object) -> bool:
         """Whether its class is one of XGBoost's, by name."""
-        return _class_name(model) in (_BOOSTER, *_ESTIMATORS)
+        return class_name(model) in (_BOOSTER, *_ESTIMATORS)
 
     def save(self, model: Any, folder: Path) -> Mapping[str, Any]:
         """Write ``model.ubj``."""
@@ -45,7 +46,7 @@ class XGBoostFlavor:
         return {
             "xgb_version": xgboost.__version__,
             "data": FILE_NAME,
-            "model_class": _class_name(model),
+            "model_class": class_name(model),
             "model_format": "ubj",
             "code": None,
             "ratoon_params": params,
@@ -94,15 +95,11 @@ def register_flavors(register: Callable[[str, Flavor], None]) -> None:
     register("xgboost", XGBoostFlavor())
 
 
-def _class_name(model: object) -> str:
-    return f"{type(model).__module__}.{type(model).__qualname__}"
-
-
 def _booster(model: Any) -> Any:
-    if _class_name(model) == _BOOSTER:
+    if class_name(model) == _BOOSTER:
         return model
     if not model.__sklearn_is_fitted__():
-        raise InvalidInput(f"model of type '{type(model).__qualname__}' is not fitted; call its method fit first")
+        raise not_fitted(model)
     return model.get_booster()
 
 
@@ -142,8 +139,6 @@ def _keeps_categories(booster: Any) -> bool:
 
 
 def _library() -> Any:
-    try:
+    with needed_by("xgboost"):
         import xgboost
-    except ImportError as error:
-        raise MissingExtra("the flavor 'xgboost'", "xgboost", (error.name or "xgboost").partition(".")[0]) from error
     return xgboost
