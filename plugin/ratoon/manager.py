@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any, NamedTuple
 
@@ -20,35 +20,35 @@ from ratoon.settings import load_settings
 
 ENTRY_POINT_GROUP = "ratoon"
 
-# Named, not imported: a builtin costs nothing until a manager is made, and no room depends on the ones above it.
-BUILTINS = (
-    "ratoon.stores.sql.plugin",
-    "ratoon.stores.memory",
-    "ratoon.stores.rest.plugin",
-    "ratoon.artifacts.plugin",
-    "ratoon.models.flavors.catboost",
-    "ratoon.models.flavors.keras",
-    "ratoon.models.flavors.lightgbm",
-    "ratoon.models.flavors.onnx",
-    "ratoon.models.flavors.python_function",
-    "ratoon.models.flavors.pytorch",
-    "ratoon.models.flavors.sklearn",
-    "ratoon.models.flavors.spark",
-    "ratoon.models.flavors.statsmodels",
-    "ratoon.models.flavors.tensorflow",
-    "ratoon.models.flavors.transformers",
-    "ratoon.models.flavors.xgboost",
-    "ratoon.tracking.outputs",
-    "ratoon.registry.gates.tags",
-    "ratoon.registry.gates.approval",
-    "ratoon.registry.gates.metrics",
-    "ratoon.registry.gates.segments",
-    "ratoon.registry.gates.significance",
-    "ratoon.registry.gates.signature",
-    "ratoon.registry.gates.loads",
-    "ratoon.serving.targets.local",
-    "ratoon.cli.commands",
-)
+# Named with their hooks, not imported: a builtin costs nothing until it is asked, and no room depends on those above it.
+BUILTINS: Mapping[str, tuple[str, ...]] = {
+    "ratoon.stores.sql.plugin": ("open_tracking_store", "open_registry"),
+    "ratoon.stores.memory": ("open_tracking_store", "open_registry"),
+    "ratoon.stores.rest.plugin": ("open_tracking_store", "open_registry"),
+    "ratoon.artifacts.plugin": ("open_artifact_store",),
+    "ratoon.models.flavors.catboost": ("register_flavors",),
+    "ratoon.models.flavors.keras": ("register_flavors",),
+    "ratoon.models.flavors.lightgbm": ("register_flavors",),
+    "ratoon.models.flavors.onnx": ("register_flavors",),
+    "ratoon.models.flavors.python_function": ("register_flavors",),
+    "ratoon.models.flavors.pytorch": ("register_flavors",),
+    "ratoon.models.flavors.sklearn": ("register_flavors",),
+    "ratoon.models.flavors.spark": ("register_flavors",),
+    "ratoon.models.flavors.statsmodels": ("register_flavors",),
+    "ratoon.models.flavors.tensorflow": ("register_flavors",),
+    "ratoon.models.flavors.transformers": ("register_flavors",),
+    "ratoon.models.flavors.xgboost": ("register_flavors",),
+    "ratoon.tracking.outputs": ("describe_output",),
+    "ratoon.registry.gates.tags": ("judge_promotion",),
+    "ratoon.registry.gates.approval": ("judge_promotion",),
+    "ratoon.registry.gates.metrics": ("judge_promotion",),
+    "ratoon.registry.gates.segments": ("judge_promotion",),
+    "ratoon.registry.gates.significance": ("judge_promotion",),
+    "ratoon.registry.gates.signature": ("judge_promotion",),
+    "ratoon.registry.gates.loads": ("judge_promotion",),
+    "ratoon.serving.targets.local": ("register_deploy_targets",),
+    "ratoon.cli.commands": ("register_commands",),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def make_manager(
         manager.set_blocked(name)
     for name in builtins:
         if not manager.is_blocked(name):
-            _register(manager, importlib.import_module(name), name)
+            _register(manager, _Builtin(name) if name in BUILTINS else importlib.import_module(name), name)
     if installed:
         for distribution, entry_point in _installed():
             _register_installed(manager, distribution, entry_point)
@@ -153,6 +153,28 @@ def votes(manager: pluggy.PluginManager, hook_name: str, **arguments: object) ->
 def way_out(plugin: str) -> str:
     """How to go on without a plugin, for the end of a message."""
     return f"set RATOON_BLOCK_PLUGINS={plugin} to run without it"
+
+
+class _Builtin:
+    """One of ratoon's own plugins, whose module is imported when one of its hooks is called.
+
+    Args:
+        name: Its dotted name, one of :data:`BUILTINS`.
+    """
+
+    def __init__(self, name: str) -> None:
+        for hook in BUILTINS[name]:
+            setattr(self, hook, hookspecs.hookimpl(_late(name, hook)))
+
+
+def _late(module: str, hook: str) -> Callable[..., Any]:
+    """A hook implementation that takes what the hook's specification names."""
+
+    @functools.wraps(getattr(hookspecs, hook))
+    def implementation(*arguments: object) -> Any:
+        return getattr(importlib.import_module(module), hook)(*arguments)
+
+    return implementation
 
 
 def _callers(manager: pluggy.PluginManager, hook_name: str) -> list[tuple[str, pluggy.HookCaller]]:

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import importlib
+import inspect
 import logging
+import subprocess
+import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ratoon import hookspecs
 from ratoon.errors import PluginError
 from ratoon.hookspecs import hookimpl
 from ratoon.manager import BUILTINS, collect, make_manager, notify, votes, way_out
+
+FIRST = tuple(BUILTINS)[:4]
 
 
 def plugin(name: str, **hooks: Any) -> ModuleType:
@@ -67,10 +74,10 @@ def test_a_manager_without_plugins_answers_nothing() -> None:
     notify(manager_of(), "run_finished", run=None)
 
 
-@pytest.mark.parametrize("blocked", BUILTINS[:4])
+@pytest.mark.parametrize("blocked", FIRST)
 def test_a_blocked_plugin_takes_no_part(blocked: str) -> None:
-    manager = manager_of(builtins=BUILTINS[:4], blocked=[blocked])
-    assert sorted(name for name, found in manager.list_name_plugin() if found) == sorted(set(BUILTINS[:4]) - {blocked})
+    manager = manager_of(builtins=FIRST, blocked=[blocked])
+    assert sorted(name for name, found in manager.list_name_plugin() if found) == sorted(set(FIRST) - {blocked})
 
 
 def test_a_blocked_plugin_is_left_out_even_if_it_is_given() -> None:
@@ -176,3 +183,24 @@ def test_instances_are_plugins_too() -> None:
     first, second = Observer(), Observer()
     notify(manager_of(first, second, SimpleNamespace()), "run_finished", run=1)
     assert first.heard == second.heard == [1]
+
+
+@pytest.mark.parametrize("name", BUILTINS)
+def test_a_builtin_has_the_hooks_that_are_named_for_it(name: str) -> None:
+    module = importlib.import_module(name)
+    hooks = [each for each, found in vars(module).items() if hasattr(found, f"{hookspecs.PROJECT}_impl")]
+    assert sorted(hooks) == sorted(BUILTINS[name])
+    for hook in hooks:
+        specified = inspect.signature(getattr(hookspecs, hook)).parameters
+        assert list(inspect.signature(getattr(module, hook)).parameters) == list(specified)
+
+
+def test_a_manager_imports_no_builtin_before_it_is_asked() -> None:
+    code = (
+        "import sys; from ratoon.manager import BUILTINS, make_manager; manager = make_manager(installed=False);"
+        "assert not [name for name in BUILTINS if name in sys.modules];"
+        "assert manager.hook.open_artifact_store(uri='nothing-of-ours:') is None;"
+        "print([name for name in BUILTINS if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['ratoon.artifacts.plugin']\n"
