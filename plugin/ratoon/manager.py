@@ -20,7 +20,7 @@ from ratoon.settings import load_settings
 
 ENTRY_POINT_GROUP = "ratoon"
 
-# Named with their hooks, not imported: a builtin costs nothing until it is asked, and no room depends on those above it.
+# Named with their hooks, not imported: a builtin costs nothing until it is asked; no room depends on the ones above it.
 BUILTINS: Mapping[str, tuple[str, ...]] = {
     "ratoon.stores.sql.plugin": ("open_tracking_store", "open_registry"),
     "ratoon.stores.memory": ("open_tracking_store", "open_registry"),
