@@ -17,14 +17,15 @@ lint: $(VENV)/installed-test $(VENV)/installed-lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed-test .venv-mlflow/installed
+bench: $(VENV)/installed-test .venv-mlflow/installed .venv-kedro/installed
 	$(BIN)/python benchmarks/tracking.py
 	$(BIN)/python benchmarks/server.py
 	$(BIN)/python benchmarks/artifacts.py
 	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/kedro.py
 
 clean:
-	rm -rf $(VENV) .venv-mlflow
+	rm -rf $(VENV) .venv-mlflow .venv-kedro .venv-kedro-ratoon .venv-kedro-mlflow
 
 $(VENV)/bin/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -49,4 +50,12 @@ $(VENV)/installed-lint: $(VENV)/bin/uv pyproject.toml
 .venv-mlflow/installed: $(VENV)/bin/uv
 	$(BIN)/uv venv --quiet .venv-mlflow
 	VIRTUAL_ENV=$(abspath .venv-mlflow) $(BIN)/uv pip install --quiet mlflow==3.17.2
+	touch $@
+
+# Kedro without a plugin, with ratoon, with kedro-mlflow, and with the same of everything else.
+.venv-kedro/installed: $(VENV)/bin/uv pyproject.toml
+	for each in ".venv-kedro" ".venv-kedro-ratoon -e .[kedro]" ".venv-kedro-mlflow kedro-mlflow==2.0.3 mlflow==3.17.2"; do \
+	  set -- $$each && $(BIN)/uv venv --quiet --clear $$1 && VIRTUAL_ENV=$(CURDIR)/$$1 && export VIRTUAL_ENV && shift && \
+	  $(BIN)/uv pip install --quiet kedro==1.7.0 kedro-datasets pandas $$@ || exit 1; \
+	done
 	touch $@

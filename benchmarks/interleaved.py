@@ -12,11 +12,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import NamedTuple, Self, TypeVar
 
 HERE = Path(__file__).parent
-MLFLOW = HERE.parent / ".venv-mlflow" / "bin" / "python"
+ROOT = HERE.parent
+MLFLOW = ROOT / ".venv-mlflow" / "bin" / "python"
 ROUNDS = 5
 
 Figures = dict[str, float]
@@ -107,16 +108,20 @@ def quiet_environment() -> dict[str, str]:
     }
 
 
-def arguments(description: str, rounds: int = ROUNDS) -> argparse.Namespace:
-    """What every script is told: ``mlflow``, an interpreter, and ``rounds``."""
+def arguments(
+    description: str, rounds: int = ROUNDS, interpreters: Mapping[str, Path] = MappingProxyType({"mlflow": MLFLOW})
+) -> argparse.Namespace:
+    """What every script is told: an interpreter for each contestant that needs its own, and ``rounds``."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--mlflow", default=str(MLFLOW), metavar="PYTHON", help="interpreter that has MLflow")
+    for name, path in interpreters.items():
+        parser.add_argument(f"--{name}", default=str(path), metavar="PYTHON", help=f"interpreter of '{name}'")
     parser.add_argument("--rounds", type=int, default=rounds, help="how often each question is asked")
     given = parser.parse_args()
     if given.rounds < 1:
         parser.error("--rounds is less than 1")
-    if shutil.which(given.mlflow) is None:
-        sys.exit(f"{given.mlflow} does not exist; run 'make bench', which makes an environment with MLflow")
+    for name in interpreters:
+        if shutil.which(getattr(given, name)) is None:
+            sys.exit(f"{getattr(given, name)} does not exist; run 'make bench', which makes what it needs")
     # Whoever is told to end must end what it started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     return given
