@@ -35,7 +35,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("empty") / "ratoon.db"
     database = Database(f"sqlite:///{path}")
     with database.reading() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
     return path
 

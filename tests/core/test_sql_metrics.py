@@ -37,8 +37,8 @@ def run(database: Database) -> Row[Any]:
     row |= {"artifact_uri": "", "lifecycle_stage": "active"}
     with database.writing() as connection:
         created = tables.experiments.insert().values(experiment).returning(tables.experiments.c.experiment_id)
-        number = connection.execute(created).scalar_one()
-        return connection.execute(
+        number = connection.core.execute(created).scalar_one()
+        return connection.core.execute(
             tables.runs.insert().values(row | {"experiment_id": number}).returning(tables.runs)
         ).one()
 
@@ -61,12 +61,12 @@ def store(database: Database) -> SqlMetrics:
 
 def blocks(database: Database) -> int:
     with database.reading() as connection:
-        return connection.execute(select(func.count()).select_from(tables.metric_blocks)).scalar_one()
+        return connection.core.execute(select(func.count()).select_from(tables.metric_blocks)).scalar_one()
 
 
 def row_of(database: Database, key: str) -> Row[Any]:
     with database.reading() as connection:
-        return connection.execute(select(tables.metrics).where(tables.metrics.c.key == key)).one()
+        return connection.core.execute(select(tables.metrics).where(tables.metrics.c.key == key)).one()
 
 
 def latest(database: Database, run: Row[Any]) -> dict[str, Metric]:

@@ -68,7 +68,7 @@ def test_the_stores_are_opened_for_sqlite_uris_only(uri: str) -> None:
 def test_the_settings_of_sqlite_are_durable_ones(database: Database) -> None:
     with database.reading() as connection:
         values = {
-            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            name: connection.driver.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
     assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
@@ -81,9 +81,11 @@ def test_the_schema_number_is_that_of_the_newest_migration() -> None:
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_sees(database: Database) -> None:
     with database.reading() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection.core, opts={"compare_type": True, "compare_server_default": True}
+        )
         assert compare_metadata(context, tables.metadata) == []
-        found = set(sqlalchemy.inspect(connection).get_table_names())
+        found = set(sqlalchemy.inspect(connection.core).get_table_names())
     assert found == set(tables.metadata.tables) | {"alembic_version"}
 
 

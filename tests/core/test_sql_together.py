@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from ratoon.entities import RunBatch
 from ratoon.errors import InvalidInput, NotFound, RatoonError, StoreError
@@ -37,9 +36,30 @@ def logging(store: SqlTrackingStore, run_id: str, **params: str) -> Work:
     return partial(store.log_batch, RunBatch(run_id=run_id, metrics=(point("loss", 1.0, 0),), params=params))
 
 
-def commits(database: Database) -> list[object]:
-    seen: list[object] = []
-    event.listen(database._engine, "commit", seen.append)
+def driver_of(database: Database) -> sqlite3.Connection:
+    """The only connection, as long as one thread works."""
+    with database.reading() as connection:
+        driver: sqlite3.Connection = connection.driver
+        return driver
+
+
+def commits(database: Database) -> list[str]:
+    seen: list[str] = []
+    driver_of(database).set_trace_callback(lambda text: seen.append(text) if text == "COMMIT" else None)
+    return seen
+
+
+def refuse(database: Database, *, wanted: str, times: int) -> list[str]:
+    """Have SQLite refuse to begin or to commit so many times."""
+    seen: list[str] = []
+
+    def judge(action: int, what: str | None, *_rest: object) -> int:
+        if action != sqlite3.SQLITE_TRANSACTION or what != wanted:
+            return sqlite3.SQLITE_OK
+        seen.append(wanted)
+        return sqlite3.SQLITE_DENY if len(seen) <= times else sqlite3.SQLITE_OK
+
+    driver_of(database).set_authorizer(judge)
     return seen
 
 
@@ -105,7 +125,7 @@ def test_a_transaction_that_the_database_undoes_is_repeated_one_by_one(
 
     def undo() -> None:
         with database.writing() as connection:
-            connection.connection.driver_connection.execute("ROLLBACK")  # type: ignore[union-attr]
+            connection.driver.execute("ROLLBACK")
             raise OSError(28, "No space left on device")
 
     seen = commits(database)
@@ -118,32 +138,20 @@ def test_a_transaction_that_the_database_undoes_is_repeated_one_by_one(
 
 def test_a_commit_that_fails_is_repeated_one_by_one(store: SqlTrackingStore, database: Database) -> None:
     runs = new_runs(store, 2)
-    calls: list[object] = []
-
-    def fail(connection: object) -> None:
-        calls.append(connection)
-        if len(calls) == 1:
-            raise OSError(5, "Input/output error")
-
-    event.listen(database._engine, "commit", fail)
+    seen = commits(database)
+    refused = refuse(database, wanted="COMMIT", times=1)
     assert store.together([logging(store, run, a="1") for run in runs]) == [None, None]
-    assert len(calls) == 3
+    assert (len(refused), len(seen)) == (2, 2)  # one that was refused, and those of the two
     assert [store.get_run(run).params for run in runs] == [{"a": "1"}] * 2
     assert [len(store.metric_history(run, "loss")) for run in runs] == [1, 1]
 
 
 def test_a_database_that_cannot_be_written_to_is_tried_once(store: SqlTrackingStore, database: Database) -> None:
     runs = new_runs(store, 2)
-    calls: list[str] = []
-
-    def refuse(connection: object) -> None:
-        calls.append("begin")
-        raise OSError(5, "Input/output error")
-
-    event.listen(database._engine, "begin", refuse)
+    refused = refuse(database, wanted="BEGIN", times=9)
     found = store.together([logging(store, run) for run in runs])
     assert [type(each) for each in found] == [StoreError, StoreError]
-    assert calls == ["begin"]
+    assert len(refused) == 1
 
 
 def test_threads_do_not_share_what_they_do(store: SqlTrackingStore) -> None:

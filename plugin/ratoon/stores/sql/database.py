@@ -1,41 +1,39 @@
-"""One database: its connections, its transactions, and whether its tables are the ones this version knows.
+"""One database: its transactions, and whether its tables are the ones this version knows.
 
-SQLite runs in WAL mode with ``synchronous=FULL``, and every writing transaction begins with ``BEGIN IMMEDIATE``: a
-deferred one fails with "database is locked" as soon as two writers meet, whatever the timeout is. PostgreSQL runs in
-READ COMMITTED; what must not race is settled by row locks and unique constraints.
+What records a run into a database of SQLite that is there needs nothing but sqlite3. SQLAlchemy is imported by what
+searches, by the registry and by the migrations, when they are called, and for PostgreSQL.
 """
 
 from __future__ import annotations
 
 import functools
-import os
 import threading
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import sqlalchemy
-from sqlalchemy import Connection, Engine, Table, event
-from sqlalchemy.dialects import postgresql, sqlite
-
-from ratoon.errors import InvalidInput, MissingExtra, StoreError
+from ratoon.errors import StoreError
 from ratoon.settings import without_password
+from ratoon.stores.sql.connection import Connection, Transactions
 from ratoon.stores.sql.explaining import explained
-from ratoon.stores.sql.transactions import LOCK_SECONDS, Part, begin, driver_of
+from ratoon.stores.sql.prepared import Prepared
+from ratoon.stores.sql.sqlite import SqliteFile
+from ratoon.stores.sql.transactions import Part
 
 T = TypeVar("T")
 
 # The newest migration, named here so that Alembic is imported only when there is one to run; a test compares the two.
 SCHEMA = "0001"
 
-POOL_SIZE = 10
-MOST_CONNECTIONS = 30
-
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number will do, as long as every ratoon takes the same.
 _MIGRATION_LOCK = 7_264_666
+_HAS_TABLES = {
+    "sqlite": Prepared("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"),
+    "postgresql": Prepared("SELECT relname FROM pg_class WHERE oid = to_regclass('alembic_version')"),
+}
+_SCHEMA_OF_TABLES = Prepared("SELECT version_num FROM alembic_version")
 
 
 @functools.cache
@@ -44,21 +42,15 @@ def open_database(uri: str) -> Database:
     return Database(uri)
 
 
-def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that knows ``ON CONFLICT``, in the words of the connection's database."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table)
-    return postgresql.insert(table)
-
-
 def schema_of(uri: str) -> str | None:
     """The schema of a database's tables, whatever it is; None if it has none."""
-    engine = _engine(uri)
-    try:
-        with explained(uri), engine.connect() as connection:
-            return _schema_of(connection)
-    finally:
-        engine.dispose()
+    with explained(uri):
+        transactions = _transactions(uri)
+        try:
+            with transactions.reading() as connection:
+                return _schema_of(connection)
+        finally:
+            transactions.close()
 
 
 class Database:
@@ -78,18 +70,18 @@ class Database:
         self.uri = uri
         self._shared = _Shared()
         with explained(uri):
-            self._engine = _engine(uri)
+            self._transactions = _transactions(uri)
             self._prepare(upgrade)
 
     @property
     def has_one_writer(self) -> bool:
         """Whether one writing transaction keeps all others waiting."""
-        return self._engine.dialect.name == "sqlite"
+        return self._transactions.dialect == "sqlite"
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that sees one state of the database and changes nothing."""
         shared = self._shared.connection
-        return self._snapshot() if shared is None else nullcontext(shared)
+        return self._transactions.reading() if shared is None else nullcontext(shared)
 
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction that is durable when the block ends, and undone if it raises.
@@ -97,7 +89,7 @@ class Database:
         It is a part of a larger one in what is called by :meth:`together`.
         """
         shared = self._shared.connection
-        return self._transaction() if shared is None else Part(self.uri, shared)
+        return self._transactions.writing() if shared is None else Part(self.uri, shared)
 
     def together(self, works: Sequence[Callable[[], T]]) -> list[T | Exception]:
         """Call functions one after the other, in one transaction of which each undoes its own part if it raises.
@@ -114,7 +106,7 @@ class Database:
                 try:
                     for work in works:
                         outcomes.append(_attempt(work))
-                        if not driver_of(connection).in_transaction:
+                        if not connection.driver.in_transaction:
                             raise StoreError(f"database '{without_password(self.uri)}' undid a transaction; try again")
                 finally:
                     self._shared.connection = None
@@ -124,17 +116,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connections that nobody uses; the next transaction opens a new one."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[Connection]:
-        with explained(self.uri), self._engine.connect().execution_options(begin="BEGIN") as connection:
-            yield connection
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with explained(self.uri), self._engine.begin() as connection:
-            yield connection
+        self._transactions.close()
 
     def _prepare(self, upgrade: bool) -> None:
         """Make the tables where there are none; refuse those of another version."""
@@ -142,8 +124,8 @@ class Database:
             found = _schema_of(connection)
         if found is None or (upgrade and found != SCHEMA):
             with self.writing() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+                if connection.dialect == "postgresql":
+                    connection.driver.execute(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
                 # Somebody else may have made them between the two transactions.
                 found = _schema_of(connection)
                 if found is None or found < SCHEMA:
@@ -167,63 +149,19 @@ def _attempt(work: Callable[[], T]) -> T | Exception:
         return error
 
 
-def _engine(uri: str) -> Engine:
-    return _sqlite_engine(uri) if uri.startswith("sqlite:") else _postgresql_engine(uri)
+def _transactions(uri: str) -> Transactions:
+    if uri.startswith("sqlite:"):
+        return SqliteFile(uri)
+    from ratoon.stores.sql.postgresql import PostgresqlDatabase
 
-
-def _sqlite_engine(uri: str) -> Engine:
-    path = uri.removeprefix("sqlite:///")
-    if path == uri or not path or path == ":memory:":
-        raise InvalidInput(f"database '{uri}' names no file; give sqlite:///relative.db or sqlite:////absolute.db")
-    _make_folder(Path(path).parent)
-    engine = sqlalchemy.create_engine(uri, connect_args={"timeout": float(LOCK_SECONDS)}, pool_size=POOL_SIZE)
-    event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", begin)
-    _engines.add(engine)
-    return engine
-
-
-def _postgresql_engine(uri: str) -> Engine:
-    scheme, separator, rest = uri.partition("://")
-    if scheme not in ("postgresql", "postgres", "postgresql+psycopg") or not separator or not rest:
-        shown = without_password(uri)
-        raise InvalidInput(f"database '{shown}' is unknown; give sqlite:////absolute.db or postgresql://user@host/name")
-    try:
-        engine = sqlalchemy.create_engine(
-            f"postgresql+psycopg://{rest}",
-            pool_size=POOL_SIZE,
-            max_overflow=MOST_CONNECTIONS - POOL_SIZE,
-            pool_pre_ping=True,
-        )
-    except ImportError as error:
-        raise MissingExtra("PostgreSQL", "postgresql", "psycopg") from error
-    _engines.add(engine)
-    return engine
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder; ratoon's own hides itself from git, so that no project's status changes."""
-    if folder.is_dir():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    if folder.name == ".ratoon":
-        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-
-
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    # The driver must not begin transactions by itself: it would begin deferred ones.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {setting}")
-    cursor.close()
+    return PostgresqlDatabase(uri)
 
 
 def _schema_of(connection: Connection) -> str | None:
-    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+    if not _HAS_TABLES[connection.dialect].rows(connection, {}):
         return None
-    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    return found
+    row = _SCHEMA_OF_TABLES.first(connection, {})
+    return None if row is None else str(row.version_num)
 
 
 def _migrate(connection: Connection) -> str:
@@ -232,19 +170,6 @@ def _migrate(connection: Connection) -> str:
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config.attributes["connection"] = connection.core
     command.upgrade(config, "head")
     return SCHEMA
-
-
-_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-
-
-def _forget_connections() -> None:
-    """A connection must not cross a fork: the child opens its own."""
-    for engine in _engines:
-        engine.dispose(close=False)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_connections)

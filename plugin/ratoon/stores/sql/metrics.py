@@ -12,17 +12,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import ReturningInsert
-
 from ratoon.entities import Metric
 from ratoon.errors import NotFound
 from ratoon.stores.series import POINT_BYTES, MetricSeries, from_blocks, in_order, part_of, sample, to_block
-from ratoon.stores.sql.database import insert_into
+from ratoon.stores.sql.connection import Connection
 from ratoon.stores.sql.part import SqlPart
-from ratoon.stores.sql.prepared import Prepared, PreparedByOwner
-from ratoon.stores.sql.tables import metric_blocks, metrics, runs
+from ratoon.stores.sql.prepared import Prepared, PreparedByOwner, PreparedForKeys, insertion
 
 MERGED_AT = 64
 MOST_POINTS = 8192
@@ -36,7 +31,7 @@ class SqlMetrics(SqlPart):
     def metric_history(self, run_id: str, key: str) -> MetricSeries:
         """Every point of a metric, in the order of step and timestamp."""
         with self._database.reading() as connection:
-            rows = connection.execute(_HISTORY, {"run_id": run_id, "metric": key}).all()
+            rows = _HISTORY.rows(connection, {"run_id": run_id, "metric": key})
         if not rows:
             raise NotFound(f"run '{run_id}' does not exist; list the runs with 'ratoon runs'")
         # A run without this metric has one row, without a block.
@@ -47,7 +42,7 @@ class SqlMetrics(SqlPart):
         return sample(self.metric_history(run_id, key), points)
 
 
-def write_metrics(connection: Connection, run: Row[Any], points: Sequence[Metric]) -> None:
+def write_metrics(connection: Connection, run: Any, points: Sequence[Metric]) -> None:
     """Add points to a run, given as its row of ``runs``; one that is there already is dropped when they are read."""
     by_key: dict[str, list[Metric]] = {}
     for point in points:
@@ -72,9 +67,7 @@ def read_latest(connection: Connection, run_pks: Sequence[int]) -> dict[int, dic
     }
 
 
-def _update_summaries(
-    connection: Connection, run: Row[Any], series: Sequence[MetricSeries]
-) -> dict[str, tuple[int, int]]:
+def _update_summaries(connection: Connection, run: Any, series: Sequence[MetricSeries]) -> dict[str, tuple[int, int]]:
     """The number of each metric and of its last block.
 
     The rows stay locked until the transaction ends: nobody else gets the same numbers.
@@ -84,8 +77,8 @@ def _update_summaries(
         found = _UPSERT_ONE.first(connection, rows[0])
         return {series[0].key: (found[0], found[1])}
     _UPSERT.run_many(connection, rows)
-    asked = {"run_pk": run.run_pk, "keys": [each.key for each in series]}
-    return {key: (metric_pk, blocks) for key, metric_pk, blocks in connection.execute(_NUMBERS, asked)}
+    found = _NUMBERS.rows(connection, [each.key for each in series], {"run_pk": run.run_pk})
+    return {key: (metric_pk, blocks) for key, metric_pk, blocks in found}
 
 
 def _series(key: str, points: Sequence[Metric]) -> MetricSeries:
@@ -144,7 +137,7 @@ def _merge(connection: Connection, metric_pk: int, before: int, last: int) -> No
             break
     else:
         return
-    where = {"pk": metric_pk, "begin": begin, "end": last}
+    where = {"metric_pk": metric_pk, "begin": begin, "end": last}
     blocks = _BLOCKS.rows(connection, where)
     for is_small, stretch in groupby(blocks, key=lambda row: len(row.data) < _LARGE):
         found = list(stretch)
@@ -152,57 +145,36 @@ def _merge(connection: Connection, metric_pk: int, before: int, last: int) -> No
             continue
         merged = from_blocks("", [row.data for row in found])
         first, end = found[0].block, found[-1].block
-        _FORGET.run_many(connection, [{"pk": metric_pk, "begin": first - 1, "end": end}])
+        _FORGET.run(connection, {"metric_pk": metric_pk, "begin": first - 1, "end": end})
         _ADD_BLOCK.run_many(connection, list(_rows(merged, metric_pk, first + _count(merged) - 1)))
 
 
-def _upsert(connection: Connection) -> sqlite.Insert | postgresql.Insert:
+def _summing() -> str:
     """Add the summary of new points to that of the others."""
-    statement = insert_into(connection, metrics)
-    new, old = statement.excluded, metrics.c
-    later = tuple_(new.step, new.timestamp) >= tuple_(old.step, old.timestamp)
-    changes: dict[str, Any] = {
-        name: case((later, new[name]), else_=old[name]) for name in ("step", "timestamp", "value", "is_nan")
-    }
-    changes["minimum"] = case(((new.minimum < old.minimum) | old.minimum.is_(None), new.minimum), else_=old.minimum)
-    changes["maximum"] = case(((new.maximum > old.maximum) | old.maximum.is_(None), new.maximum), else_=old.maximum)
-    changes["blocks"] = old.blocks + new.blocks
-    return statement.on_conflict_do_update(index_elements=["run_pk", "key"], set_=changes)
+    columns = ("run_pk", "experiment_id", "key", *_OF_LAST, "minimum", "maximum", "blocks")
+    is_later = "(excluded.step, excluded.timestamp) >= (metrics.step, metrics.timestamp)"
+    changes = [f"{name} = CASE WHEN {is_later} THEN excluded.{name} ELSE metrics.{name} END" for name in _OF_LAST]
+    changes += [
+        f"{name} = CASE WHEN excluded.{name} {sign} metrics.{name} OR metrics.{name} IS NULL"
+        f" THEN excluded.{name} ELSE metrics.{name} END"
+        for name, sign in (("minimum", "<"), ("maximum", ">"))
+    ]
+    changes.append("blocks = metrics.blocks + excluded.blocks")
+    return f"{insertion('metrics', columns)} ON CONFLICT (run_pk, key) DO UPDATE SET {', '.join(changes)}"
 
 
-def _upsert_one(connection: Connection) -> ReturningInsert[Any]:
-    return _upsert(connection).returning(metrics.c.metric_pk, metrics.c.blocks)
-
-
-_COLUMNS = [column.name for column in metrics.c if column is not metrics.c.metric_pk]
-_UPSERT = Prepared(_upsert, _COLUMNS)
-_UPSERT_ONE = Prepared(_upsert_one, _COLUMNS)
-_ADD_BLOCK = Prepared(lambda _: metric_blocks.insert(), metric_blocks.c.keys())
-_NUMBERS = select(metrics.c.key, metrics.c.metric_pk, metrics.c.blocks).where(
-    metrics.c.run_pk == bindparam("run_pk"), metrics.c.key.in_(bindparam("keys", expanding=True))
+_OF_LAST = ("value", "is_nan", "timestamp", "step")
+_UPSERT = Prepared(_summing())
+_UPSERT_ONE = Prepared(f"{_summing()} RETURNING metric_pk, blocks")
+_NUMBERS = PreparedForKeys("SELECT key, metric_pk, blocks FROM metrics WHERE run_pk = :run_pk AND key IN :keys")
+_LATEST = PreparedByOwner(f"SELECT run_pk, key, {', '.join(_OF_LAST)} FROM metrics WHERE run_pk IN :keys ORDER BY key")
+_HISTORY = Prepared(
+    "SELECT metric_blocks.data FROM runs"
+    " LEFT JOIN metrics ON metrics.run_pk = runs.run_pk AND metrics.key = :metric"
+    " LEFT JOIN metric_blocks ON metric_blocks.metric_pk = metrics.metric_pk"
+    " WHERE runs.run_id = :run_id ORDER BY metric_blocks.block"
 )
-_LATEST = PreparedByOwner(
-    select(
-        metrics.c.run_pk, metrics.c.key, metrics.c.value, metrics.c.is_nan, metrics.c.timestamp, metrics.c.step
-    ).order_by(metrics.c.key),
-    metrics.c.run_pk,
-)
-_HISTORY = (
-    select(metric_blocks.c.data)
-    .select_from(
-        runs.outerjoin(metrics, (metrics.c.run_pk == runs.c.run_pk) & (metrics.c.key == bindparam("metric"))).outerjoin(
-            metric_blocks, metric_blocks.c.metric_pk == metrics.c.metric_pk
-        )
-    )
-    .where(runs.c.run_id == bindparam("run_id"))
-    .order_by(metric_blocks.c.block)
-)
-_IN_RANGE = (
-    (metric_blocks.c.metric_pk == bindparam("pk"))
-    & (metric_blocks.c.block > bindparam("begin"))
-    & (metric_blocks.c.block <= bindparam("end"))
-)
-_BLOCKS = Prepared(
-    lambda _: select(metric_blocks.c.block, metric_blocks.c.data).where(_IN_RANGE).order_by(metric_blocks.c.block)
-)
-_FORGET = Prepared(lambda _: delete(metric_blocks).where(_IN_RANGE))
+_ADD_BLOCK = Prepared(insertion("metric_blocks", ("metric_pk", "block", "data")))
+_IN_RANGE = "FROM metric_blocks WHERE metric_pk = :metric_pk AND block > :begin AND block <= :end"
+_BLOCKS = Prepared(f"SELECT block, data {_IN_RANGE} ORDER BY block")
+_FORGET = Prepared(f"DELETE {_IN_RANGE}")

@@ -1,4 +1,4 @@
-"""Answers ``sqlite:`` and ``postgresql:`` URIs with the SQL stores. SQLAlchemy is imported when one is opened."""
+"""Answers ``sqlite:`` and ``postgresql:`` URIs with the SQL stores. Their modules are imported when one is opened."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def purge(database: Database, before: int, *, dry_run: bool = False) -> Purged:
         before: Milliseconds since the epoch.
         dry_run: Only say what would be removed.
     """
-    with database.reading() if dry_run else database.writing() as connection:
+    with database.reading() if dry_run else database.writing() as transaction:
+        connection = transaction.core
         experiments = _experiments(connection, before)
         ids = [row.experiment_id for row in experiments]
         runs = _rows(connection, tables.runs, tables.runs.c.deleted_time < before, ids)

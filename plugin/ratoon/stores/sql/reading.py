@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Row, Table, bindparam, select
 
 from ratoon.entities import (
     Dataset,
@@ -24,18 +22,16 @@ from ratoon.entities import (
     RunStatus,
 )
 from ratoon.errors import InvalidInput, NotFound
-from ratoon.stores.sql import tables
+from ratoon.stores.sql.connection import Connection
 from ratoon.stores.sql.metrics import read_latest
-from ratoon.stores.sql.prepared import CHUNK, Prepared, PreparedByOwner
+from ratoon.stores.sql.pairs import EXPERIMENT_TAGS, MODEL_PARAMS, MODEL_TAGS, PARAMS, TAGS
+from ratoon.stores.sql.prepared import CHANGE, SHARE, Prepared, PreparedByOwner
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-Rows = Sequence[Row[Any]]
+# Named tuples of a prepared statement, or what SQLAlchemy found: their columns are attributes of them.
+Row = Any
+Rows = Sequence[Row]
 
 OUTPUT, INPUT = "output", "input"
-
-# Words of PostgreSQL; SQLite has one writer at a time.
-_SHARE, _CHANGE = "FOR SHARE", "FOR NO KEY UPDATE"
 
 
 def experiment_number(experiment_id: str) -> int:
@@ -46,17 +42,17 @@ def experiment_number(experiment_id: str) -> int:
     return int(experiment_id) if len(experiment_id) <= 18 else -1
 
 
-def require_experiment(connection: Connection, experiment_id: str, *, lock: bool = False) -> Row[Any]:
+def require_experiment(connection: Connection, experiment_id: str, *, lock: bool = False) -> Row:
     """The row of an experiment; NotFound if there is none."""
-    return _experiment_row(connection, experiment_id, _CHANGE if lock else "")
+    return _experiment_row(connection, experiment_id, CHANGE if lock else "")
 
 
-def active_experiment(connection: Connection, experiment_id: str, *, change: bool = False) -> Row[Any]:
+def active_experiment(connection: Connection, experiment_id: str, *, change: bool = False) -> Row:
     """The row of an experiment that something is added to, or that is changed; InvalidInput if it is deleted.
 
     It stays as it is until the transaction ends. Others may add to it, too, unless it is changed.
     """
-    row = _experiment_row(connection, experiment_id, _CHANGE if change else _SHARE)
+    row = _experiment_row(connection, experiment_id, CHANGE if change else SHARE)
     if row.lifecycle_stage != LifecycleStage.ACTIVE:
         raise InvalidInput(
             f"experiment {row.name!r} is deleted; restore it with 'ratoon experiments restore', or choose another one"
@@ -66,7 +62,7 @@ def active_experiment(connection: Connection, experiment_id: str, *, change: boo
 
 def read_experiments(connection: Connection, rows: Rows) -> list[Experiment]:
     """Experiments in the order of their rows."""
-    tags = read_pairs(connection, tables.experiment_tags, "experiment_id", [row.experiment_id for row in rows])
+    tags = EXPERIMENT_TAGS.read(connection, [row.experiment_id for row in rows])
     return [
         Experiment(
             experiment_id=str(row.experiment_id),
@@ -81,12 +77,12 @@ def read_experiments(connection: Connection, rows: Rows) -> list[Experiment]:
     ]
 
 
-def require_run(connection: Connection, run_id: str) -> Row[Any]:
+def require_run(connection: Connection, run_id: str) -> Row:
     """The row of a run; NotFound if there is none."""
     return _run_row(connection, run_id, lock=False)
 
 
-def active_run(connection: Connection, run_id: str) -> Row[Any]:
+def active_run(connection: Connection, run_id: str) -> Row:
     """The row of a run that is changed, locked until the transaction ends; InvalidInput if it is deleted."""
     row = _run_row(connection, run_id, lock=True)
     if row.lifecycle_stage != LifecycleStage.ACTIVE:
@@ -102,8 +98,8 @@ def read_run(connection: Connection, run_id: str) -> Run:
 def read_runs(connection: Connection, rows: Rows) -> list[Run]:
     """Runs in the order of their rows."""
     numbers = [row.run_pk for row in rows]
-    params = read_pairs(connection, tables.params, "run_pk", numbers)
-    tags = read_pairs(connection, tables.tags, "run_pk", numbers)
+    params = PARAMS.read(connection, numbers)
+    tags = TAGS.read(connection, numbers)
     metrics = read_latest(connection, numbers)
     inputs = _inputs(connection, numbers)
     models = _linked_models(connection, numbers)
@@ -133,11 +129,9 @@ def read_runs(connection: Connection, rows: Rows) -> list[Run]:
     ]
 
 
-def require_model(connection: Connection, model_id: str, *, lock: bool = False) -> Row[Any]:
+def require_model(connection: Connection, model_id: str, *, lock: bool = False) -> Row:
     """The row of a model; NotFound if there is none, or it is deleted."""
-    columns = tables.models.c
-    query = select(tables.models).where(columns.model_id == model_id, columns.lifecycle_stage == LifecycleStage.ACTIVE)
-    row = connection.execute(query.with_for_update(key_share=True) if lock else query).first()
+    row: Row | None = _MODEL[CHANGE if lock else ""].first(connection, {"model_id": model_id})
     if row is None:
         raise NotFound(f"model '{model_id}' does not exist; 'ratoon runs show RUN' lists the models of a run")
     return row
@@ -151,8 +145,8 @@ def read_model(connection: Connection, model_id: str) -> Model:
 def read_models(connection: Connection, rows: Rows) -> list[Model]:
     """Models in the order of their rows."""
     ids = [row.model_id for row in rows]
-    params = read_pairs(connection, tables.model_params, "model_id", ids)
-    tags = read_pairs(connection, tables.model_tags, "model_id", ids)
+    params = MODEL_PARAMS.read(connection, ids)
+    tags = MODEL_TAGS.read(connection, ids)
     metrics = _model_metrics(connection, ids)
     return [
         Model(
@@ -175,23 +169,6 @@ def read_models(connection: Connection, rows: Rows) -> list[Model]:
     ]
 
 
-def read_pairs(connection: Connection, table: Table, owner: str, owners: Sequence[K]) -> dict[K, dict[str, str]]:
-    """Keys and values of a table of pairs, by owner."""
-    pairs = _pairs(table, owner).rows(connection, owners)
-    return {number: {key: value for _, key, value in rows} for number, rows in pairs.items()}
-
-
-def chunks(keys: Sequence[V]) -> Iterator[Sequence[V]]:
-    """Keys in portions that fit into a statement."""
-    for begin in range(0, len(keys), CHUNK):
-        yield keys[begin : begin + CHUNK]
-
-
-def values_of(row: Row[Any]) -> dict[str, Any]:
-    """The columns of a row by name; SQLAlchemy's own names are a kind of string that msgspec does not take."""
-    return {str(name): value for name, value in row._mapping.items()}
-
-
 def to_json(value: Any) -> str:
     """A JSON document for a column; unlike msgspec's, it keeps NaN and the infinities."""
     return json.dumps(msgspec.to_builtins(value, enc_hook=_number), separators=(",", ":"))
@@ -207,15 +184,15 @@ def from_json(text: str) -> Any:
     return json.loads(text)
 
 
-def _experiment_row(connection: Connection, experiment_id: str, lock: str = "") -> Row[Any]:
-    row: Row[Any] | None = _EXPERIMENT[lock].first(connection, {"wanted": experiment_number(experiment_id)})
+def _experiment_row(connection: Connection, experiment_id: str, lock: str = "") -> Row:
+    row: Row | None = _EXPERIMENT[lock].first(connection, {"experiment_id": experiment_number(experiment_id)})
     if row is None:
         raise NotFound(f"experiment {experiment_id!r} does not exist; list them with 'ratoon experiments'")
     return row
 
 
-def _run_row(connection: Connection, run_id: str, *, lock: bool) -> Row[Any]:
-    row: Row[Any] | None = (_LOCKED_RUN if lock else _RUN).first(connection, {"wanted": run_id})
+def _run_row(connection: Connection, run_id: str, *, lock: bool) -> Row:
+    row: Row | None = _RUN[CHANGE if lock else ""].first(connection, {"run_id": run_id})
     if row is None:
         raise NotFound(f"run '{run_id}' does not exist; list the runs with 'ratoon runs'")
     return row
@@ -225,7 +202,7 @@ def _inputs(connection: Connection, numbers: Sequence[int]) -> Mapping[int, list
     return {number: [_input(row) for row in rows] for number, rows in _INPUTS.rows(connection, numbers).items()}
 
 
-def _input(row: Row[Any]) -> DatasetInput:
+def _input(row: Row) -> DatasetInput:
     dataset = Dataset(
         name=row.name,
         digest=row.digest,
@@ -237,7 +214,7 @@ def _input(row: Row[Any]) -> DatasetInput:
     return DatasetInput(dataset=dataset, tags=from_json(row.tags))
 
 
-def _linked_models(connection: Connection, numbers: Sequence[int]) -> Mapping[int, list[Row[Any]]]:
+def _linked_models(connection: Connection, numbers: Sequence[int]) -> Mapping[int, list[Row]]:
     return _LINKS.rows(connection, numbers)
 
 
@@ -246,7 +223,7 @@ def _model_metrics(connection: Connection, ids: Sequence[str]) -> Mapping[str, l
     return {model_id: [_model_metric(row) for row in found] for model_id, found in rows.items()}
 
 
-def _model_metric(row: Row[Any]) -> Metric:
+def _model_metric(row: Row) -> Metric:
     return Metric(
         row.key,
         math.nan if row.is_nan else row.value,
@@ -259,38 +236,24 @@ def _model_metric(row: Row[Any]) -> Metric:
     )
 
 
-@functools.cache
-def _pairs(table: Table, owner: str) -> PreparedByOwner:
-    columns = table.c
-    return PreparedByOwner(select(columns[owner], columns.key, columns.value).order_by(columns.key), columns[owner])
+def _row_of(query: str) -> dict[str, Prepared]:
+    """A query for a row that may be locked, by the kind of lock."""
+    return {lock: Prepared(query, lock=lock) for lock in ("", SHARE, CHANGE)}
 
 
-def _row_of(column: Column[Any], *, key_share: bool = False, read: bool = False) -> Prepared:
-    query = select(column.table).where(column == bindparam("wanted"))
-    return Prepared(lambda _: query.with_for_update(key_share=key_share, read=read) if key_share or read else query)
-
-
-_RUN = _row_of(tables.runs.c.run_id)
-_LOCKED_RUN = _row_of(tables.runs.c.run_id, key_share=True)
-_EXPERIMENT = {
-    "": _row_of(tables.experiments.c.experiment_id),
-    _SHARE: _row_of(tables.experiments.c.experiment_id, read=True),
-    _CHANGE: _row_of(tables.experiments.c.experiment_id, key_share=True),
-}
-_MEASURED = ("key", "run_id", "dataset_name", "dataset_digest")
+_EXPERIMENT = _row_of("SELECT * FROM experiments WHERE experiment_id = :experiment_id")
+_RUN = _row_of("SELECT * FROM runs WHERE run_id = :run_id")
+_MODEL = _row_of(f"SELECT * FROM models WHERE model_id = :model_id AND lifecycle_stage = '{LifecycleStage.ACTIVE}'")
 _INPUTS = PreparedByOwner(
-    select(tables.run_inputs.c.run_pk, tables.run_inputs.c.tags, *tables.datasets.c)
-    .join(tables.datasets, tables.datasets.c.dataset_pk == tables.run_inputs.c.dataset_pk)
-    .order_by(tables.datasets.c.dataset_pk, tables.run_inputs.c.context),
-    tables.run_inputs.c.run_pk,
+    "SELECT run_inputs.run_pk, run_inputs.tags, datasets.* FROM run_inputs"
+    " JOIN datasets ON datasets.dataset_pk = run_inputs.dataset_pk"
+    " WHERE run_inputs.run_pk IN :keys ORDER BY datasets.dataset_pk, run_inputs.context"
 )
 _LINKS = PreparedByOwner(
-    select(tables.run_models.c.run_pk, tables.run_models.c.model_id, tables.run_models.c.role, tables.run_models.c.step)
-    .outerjoin(tables.models, tables.models.c.model_id == tables.run_models.c.model_id)
-    .order_by(tables.run_models.c.step, tables.models.c.creation_timestamp, tables.run_models.c.model_id),
-    tables.run_models.c.run_pk,
+    "SELECT run_models.run_pk, run_models.model_id, run_models.role, run_models.step FROM run_models"
+    " LEFT JOIN models ON models.model_id = run_models.model_id"
+    " WHERE run_models.run_pk IN :keys ORDER BY run_models.step, models.creation_timestamp, run_models.model_id"
 )
 _MODEL_METRICS = PreparedByOwner(
-    select(tables.model_metrics).order_by(*(tables.model_metrics.c[name] for name in _MEASURED)),
-    tables.model_metrics.c.model_id,
+    "SELECT * FROM model_metrics WHERE model_id IN :keys ORDER BY key, run_id, dataset_name, dataset_digest"
 )

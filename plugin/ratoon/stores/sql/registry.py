@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, update
-from sqlalchemy.exc import IntegrityError
 
 from ratoon.clock import now_ms
 from ratoon.entities import AliasMove, ModelVersion, MoveKind, Page, Query, RegisteredModel
@@ -25,13 +23,12 @@ from ratoon.stores.limits import (
     normalised,
 )
 from ratoon.stores.protocol import EVERYTHING, TagChanges
-from ratoon.stores.sql import tables
-from ratoon.stores.sql.database import insert_into
+from ratoon.stores.sql.connection import Connection
+from ratoon.stores.sql.pairs import REGISTERED_MODEL_TAGS, VERSION_TAGS
 from ratoon.stores.sql.part import SqlPart
+from ratoon.stores.sql.prepared import Prepared, assignments, insertion
 from ratoon.stores.sql.reading import to_json
 from ratoon.stores.sql.registered import (
-    MODELS,
-    VERSIONS,
     lock_model,
     read_alias_moves,
     read_model,
@@ -39,8 +36,6 @@ from ratoon.stores.sql.registered import (
     read_version,
     read_versions,
 )
-from ratoon.stores.sql.searching import ask, search
-from ratoon.stores.sql.writing import change_pairs, overwrite_pairs
 
 
 class SqlRegistry(SqlPart):
@@ -56,12 +51,11 @@ class SqlRegistry(SqlPart):
         row = {"name": name, "description": description, "latest_version": 0}
         row |= {"creation_timestamp": now, "last_updated_timestamp": now}
         with self._database.writing() as connection:
-            created = insert_into(connection, tables.registered_models).values(row).on_conflict_do_nothing()
-            if not connection.execute(created.returning(tables.registered_models.c.name)).first():
+            if _CREATE_MODEL.first(connection, row) is None:
                 raise AlreadyExists(
                     f"model {name!r} is registered already; register a version of it, or choose another name"
                 )
-            overwrite_pairs(connection, tables.registered_model_tags, {"name": name}, tags or {})
+            REGISTERED_MODEL_TAGS.put(connection, {"name": name}, tags or {})
             return read_model(connection, name)
 
     def get_registered_model(self, name: str) -> RegisteredModel:
@@ -79,26 +73,27 @@ class SqlRegistry(SqlPart):
             changes["name"] = check_model_name(new_name)
         with self._database.writing() as connection:
             lock_model(connection, name)
-            change_pairs(connection, tables.registered_model_tags, {"name": name}, tags or {})
+            REGISTERED_MODEL_TAGS.change(connection, {"name": name}, tags or {})
             try:
                 # Versions, tags, aliases and their history follow: the foreign keys see to it.
                 _touch(connection, name, changes)
-            except IntegrityError as error:
+            except connection.driver.IntegrityError as error:
                 raise AlreadyExists(f"model {new_name!r} is registered already; choose another name") from error
             return read_model(connection, str(changes.get("name", name)))
 
     def delete_registered_model(self, name: str) -> None:
         """Delete a name with its versions, aliases and history; NotFound if there is none."""
-        name, columns = normalised(name), tables.registered_models.c
+        name = normalised(name)
         with self._database.writing() as connection:
             lock_model(connection, name)
-            connection.execute(delete(tables.registered_models).where(columns.name == name))
+            _DELETE_MODEL.run(connection, {"name": name})
 
     def search_registered_models(self, query: Query = EVERYTHING) -> Page[RegisteredModel]:
         """Names that fulfil a query, in alphabetical order unless it says otherwise."""
-        asked = ask(MODELS, query)
+        from ratoon.stores.sql.registry_search import search_registered_models
+
         with self._database.reading() as connection:
-            rows, token = search(connection, MODELS, asked)
+            rows, token = search_registered_models(connection.core, query)
             return Page(tuple(read_models(connection, rows)), token)
 
     def create_version(self, version: ModelVersion) -> ModelVersion:
@@ -106,18 +101,16 @@ class SqlRegistry(SqlPart):
         check_version(version)
         check_stage(version.current_stage)
         version = msgspec.structs.replace(version, name=normalised(version.name))
-        parent = tables.registered_models
-        counted = update(parent).where(parent.c.name == version.name).values(latest_version=parent.c.latest_version + 1)
-        row = {name: getattr(version, name) for name in tables.model_versions.c.keys()}
+        row = {name: getattr(version, name) for name in _VERSION}
         with self._database.writing() as connection:
             # Concurrent calls wait here for each other: numbers are consecutive, and times rise with them.
             lock_model(connection, version.name)
-            number = connection.execute(counted.returning(parent.c.latest_version)).scalar_one()
+            number = _COUNT_VERSION.first(connection, {"name": version.name}).latest_version
             now = now_ms()
             row |= {"version": number, "creation_timestamp": now, "last_updated_timestamp": now}
-            connection.execute(insert(tables.model_versions).values(row))
+            _CREATE_VERSION.run(connection, row)
             _touch(connection, version.name, {})
-            overwrite_pairs(connection, tables.version_tags, {"name": version.name, "version": number}, version.tags)
+            VERSION_TAGS.put(connection, {"name": version.name, "version": number}, version.tags)
             return read_version(connection, version.name, number)
 
     def get_version(self, name: str, version: int) -> ModelVersion:
@@ -140,9 +133,10 @@ class SqlRegistry(SqlPart):
 
     def search_versions(self, query: Query = EVERYTHING) -> Page[ModelVersion]:
         """Versions that fulfil a query, the newest first unless it says otherwise."""
-        asked = ask(VERSIONS, query)
+        from ratoon.stores.sql.registry_search import search_versions
+
         with self._database.reading() as connection:
-            rows, token = search(connection, VERSIONS, asked)
+            rows, token = search_versions(connection.core, query)
             return Page(tuple(read_versions(connection, rows)), token)
 
     def update_version(
@@ -159,24 +153,21 @@ class SqlRegistry(SqlPart):
         check_tags(tags or {})
         if stage is not None:
             changes["current_stage"] = check_stage(stage)
-        columns = tables.model_versions.c
         with self._database.writing() as connection:
             lock_model(connection, name)
             read_version(connection, name, version)
             changes["last_updated_timestamp"] = now_ms()
-            found = (columns.name == name) & (columns.version == version)
-            connection.execute(update(tables.model_versions).where(found).values(changes))
-            change_pairs(connection, tables.version_tags, {"name": name, "version": version}, tags or {})
+            _changing_version(tuple(changes)).run(connection, {"name": name, "version": version, **changes})
+            VERSION_TAGS.change(connection, {"name": name, "version": version}, tags or {})
             return read_version(connection, name, version)
 
     def delete_version(self, name: str, version: int) -> None:
         """Delete a version and its aliases; NotFound if there is none."""
-        name, columns = normalised(name), tables.model_versions.c
+        name = normalised(name)
         with self._database.writing() as connection:
             lock_model(connection, name)
             read_version(connection, name, version)
-            found = (columns.name == name) & (columns.version == version)
-            connection.execute(delete(tables.model_versions).where(found))
+            _DELETE_VERSION.run(connection, {"name": name, "version": version})
             _touch(connection, name, {})
 
     def move_alias(self, move: AliasMove) -> None:
@@ -199,7 +190,7 @@ class SqlRegistry(SqlPart):
             if move.kind != MoveKind.REFUSED:
                 _hand_over(connection, move)
             row = msgspec.structs.asdict(move) | {"verdicts": to_json(move.verdicts)}
-            connection.execute(insert(tables.alias_moves).values(row))
+            _KEEP_MOVE.run(connection, row)
 
     def alias_history(self, name: str, alias: str | None = None) -> list[AliasMove]:
         """Every move of an alias, or of all that a name ever had, oldest first."""
@@ -215,9 +206,8 @@ def _described(description: str | None) -> dict[str, object]:
 
 
 def _touch(connection: Connection, name: str, changes: Mapping[str, object]) -> None:
-    table = tables.registered_models
-    changed: dict[str, Any] = {**changes, "last_updated_timestamp": now_ms()}
-    connection.execute(update(table).where(table.c.name == name).values(changed))
+    changed = {**changes, "last_updated_timestamp": now_ms()}
+    _changing_model(tuple(changed)).run(connection, {"old_name": name, **changed})
 
 
 def _said(version: int | None) -> str:
@@ -226,11 +216,34 @@ def _said(version: int | None) -> str:
 
 def _hand_over(connection: Connection, move: AliasMove) -> None:
     if move.to_version is None:
-        columns = tables.aliases.c
-        connection.execute(delete(tables.aliases).where(columns.name == move.name, columns.alias == move.alias))
-        return
-    row = {"name": move.name, "alias": move.alias, "version": move.to_version}
-    statement = insert_into(connection, tables.aliases).values(row)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["name", "alias"], set_={"version": move.to_version})
-    )
+        _TAKE_ALIAS.run(connection, {"name": move.name, "alias": move.alias})
+    else:
+        _GIVE_ALIAS.run(connection, {"name": move.name, "alias": move.alias, "version": move.to_version})
+
+
+# The columns of a version: what it is, but for its tags and aliases.
+_VERSION = tuple(name for name in ModelVersion.__struct_fields__ if name not in ("tags", "aliases"))
+_MODEL = ("name", "description", "latest_version", "creation_timestamp", "last_updated_timestamp")
+_CREATE_MODEL = Prepared(f"{insertion('registered_models', _MODEL)} ON CONFLICT DO NOTHING RETURNING name")
+_DELETE_MODEL = Prepared("DELETE FROM registered_models WHERE name = :name")
+_COUNT_VERSION = Prepared(
+    "UPDATE registered_models SET latest_version = latest_version + 1 WHERE name = :name RETURNING latest_version"
+)
+_CREATE_VERSION = Prepared(insertion("model_versions", _VERSION))
+_DELETE_VERSION = Prepared("DELETE FROM model_versions WHERE name = :name AND version = :version")
+_GIVE_ALIAS = Prepared(
+    f"{insertion('aliases', ('name', 'alias', 'version'))}"
+    " ON CONFLICT (name, alias) DO UPDATE SET version = excluded.version"
+)
+_TAKE_ALIAS = Prepared("DELETE FROM aliases WHERE name = :name AND alias = :alias")
+_KEEP_MOVE = Prepared(insertion("alias_moves", AliasMove.__struct_fields__))
+
+
+@functools.cache
+def _changing_model(columns: tuple[str, ...]) -> Prepared:
+    return Prepared(f"UPDATE registered_models SET {assignments(columns)} WHERE name = :old_name")
+
+
+@functools.cache
+def _changing_version(columns: tuple[str, ...]) -> Prepared:
+    return Prepared(f"UPDATE model_versions SET {assignments(columns)} WHERE name = :name AND version = :version")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import bindparam, delete, update
 
 from ratoon.clock import now_ms
 from ratoon.entities import (
@@ -23,10 +22,8 @@ from ratoon.entities import (
 from ratoon.errors import InvalidInput, NotFound
 from ratoon.stores.limits import check_batch, check_input, check_int64, check_name, check_run, check_text
 from ratoon.stores.protocol import EVERYTHING
-from ratoon.stores.sql import tables
-from ratoon.stores.sql.database import insert_into
 from ratoon.stores.sql.part import SqlPart
-from ratoon.stores.sql.prepared import Prepared
+from ratoon.stores.sql.prepared import Prepared, assignments, insertion
 from ratoon.stores.sql.reading import (
     INPUT,
     OUTPUT,
@@ -38,13 +35,9 @@ from ratoon.stores.sql.reading import (
     require_run,
     to_json,
 )
-from ratoon.stores.sql.run_search import RUNS, search_runs
-from ratoon.stores.sql.searching import ask
-from ratoon.stores.sql.writing import NAME_TAG, link_models, write_batch, write_dataset, write_parts
+from ratoon.stores.sql.writing import NAME_TAG, link_models, write_batch, write_dataset, write_input, write_parts
 
 CONTEXT_TAG = "mlflow.data.context"
-
-_TABLE = tables.runs
 
 
 class SqlRuns(SqlPart):
@@ -87,18 +80,21 @@ class SqlRuns(SqlPart):
         with self._database.writing() as connection:
             row = active_run(connection, run_id)
             if changes:
-                row = _change(tuple(changes)).first(connection, {"number": row.run_pk, **changes})
+                row = _change(tuple(changes)).first(connection, {"run_pk": row.run_pk, **changes})
             if run_name is not None:
-                tag = (tables.tags.c.run_pk == row.run_pk) & (tables.tags.c.key == NAME_TAG)
-                connection.execute(update(tables.tags).where(tag).values(value=changes["run_name"]))
+                renamed = {"run_pk": row.run_pk, "key": NAME_TAG, "value": changes["run_name"]}
+                _CHANGE_TAG.run(connection, renamed)
             return read_runs(connection, [row])[0]
 
     def search_runs(self, experiment_ids: Sequence[str] = (), query: Query = EVERYTHING) -> Page[Run]:
         """Runs of the experiments (of all if none is given) that fulfil a query, the last started first."""
+        from ratoon.stores.sql.run_search import RUNS, search_runs
+        from ratoon.stores.sql.searching import ask
+
         numbers = sorted({experiment_number(each) for each in experiment_ids})
         asked = ask(RUNS, query, numbers)
         with self._database.reading() as connection:
-            rows, token = search_runs(connection, asked, numbers, query.view)
+            rows, token = search_runs(connection.core, asked, numbers, query.view)
             return Page(tuple(read_runs(connection, rows)), token)
 
     def move_run(self, run_id: str, stage: LifecycleStage) -> None:
@@ -107,11 +103,8 @@ class SqlRuns(SqlPart):
             experiment_id = str(require_run(connection, run_id).experiment_id)
             if stage == LifecycleStage.ACTIVE:
                 active_experiment(connection, experiment_id)
-            # One that is deleted already keeps the time at which that was.
-            moved = (_TABLE.c.run_id == run_id) & (_TABLE.c.lifecycle_stage != stage)
             deleted_time = None if stage == LifecycleStage.ACTIVE else now_ms()
-            changes = {"lifecycle_stage": stage, "deleted_time": deleted_time}
-            connection.execute(update(_TABLE).where(moved).values(changes))
+            _MOVE.run(connection, {"run_id": run_id, "lifecycle_stage": stage, "deleted_time": deleted_time})
 
     def log_batch(self, batch: RunBatch) -> None:
         """Write a batch in one transaction: all of it or none."""
@@ -122,9 +115,7 @@ class SqlRuns(SqlPart):
     def delete_run_tag(self, run_id: str, key: str) -> None:
         """Take a tag away; NotFound if it is not there."""
         with self._database.writing() as connection:
-            columns = tables.tags.c
-            found = (columns.run_pk == active_run(connection, run_id).run_pk) & (columns.key == key)
-            if not connection.execute(delete(tables.tags).where(found)).rowcount:
+            if not _DELETE_TAG.run(connection, {"run_pk": active_run(connection, run_id).run_pk, "key": key}):
                 raise NotFound(
                     f"tag {key!r} of run '{run_id}' does not exist; look at its tags with 'ratoon runs show'"
                 )
@@ -143,7 +134,7 @@ class SqlRuns(SqlPart):
                     "context": given.tags.get(CONTEXT_TAG, ""),
                     "tags": to_json(given.tags),
                 }
-                connection.execute(insert_into(connection, tables.run_inputs).values(row).on_conflict_do_nothing())
+                write_input(connection, row)
             link_models(connection, run.run_pk, INPUT, dict.fromkeys(model_ids, 0))
 
     def log_outputs(self, run_id: str, models: Sequence[ModelOutput]) -> None:
@@ -156,17 +147,31 @@ class SqlRuns(SqlPart):
             link_models(connection, run.run_pk, OUTPUT, {each.model_id: each.step for each in models})
 
 
-_COLUMNS = [name for name in _TABLE.c.keys() if name in Run.__struct_fields__]
-_CREATE = Prepared(
-    lambda connection: insert_into(connection, _TABLE).on_conflict_do_nothing().returning(_TABLE), _COLUMNS
+# What of a run is in its own row.
+_COLUMNS = (
+    "run_id",
+    "run_name",
+    "experiment_id",
+    "user_id",
+    "status",
+    "start_time",
+    "end_time",
+    "artifact_uri",
+    "lifecycle_stage",
 )
+_CREATE = Prepared(f"{insertion('runs', _COLUMNS)} ON CONFLICT DO NOTHING RETURNING *")
+# One that is deleted already keeps the time at which that was.
+_MOVE = Prepared(
+    f"UPDATE runs SET {assignments(('lifecycle_stage', 'deleted_time'))}"
+    " WHERE run_id = :run_id AND lifecycle_stage <> :lifecycle_stage"
+)
+_CHANGE_TAG = Prepared("UPDATE tags SET value = :value WHERE run_pk = :run_pk AND key = :key")
+_DELETE_TAG = Prepared("DELETE FROM tags WHERE run_pk = :run_pk AND key = :key")
 
 
 @functools.cache
 def _change(columns: tuple[str, ...]) -> Prepared:
-    changes: dict[str, Any] = {name: bindparam(name) for name in columns}
-    changed = update(_TABLE).where(_TABLE.c.run_pk == bindparam("number")).values(changes).returning(_TABLE)
-    return Prepared(lambda _: changed)
+    return Prepared(f"UPDATE runs SET {assignments(columns)} WHERE run_pk = :run_pk RETURNING *")
 
 
 def _check_ids(model_ids: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    Table,
     and_,
     case,
     func,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     true,
 )
 
-from ratoon.entities import Query
+from ratoon.entities import LifecycleStage, Query, ViewType
 from ratoon.stores.fields import comparisons_of, orderings_of
 from ratoon.stores.grammar import Comparison, Ordering
 from ratoon.stores.sql.conditions import Condition, Expression, Subject, condition, on_one_of
@@ -123,6 +124,14 @@ def search(
     if asked.token is not None:
         statement = statement.where(after(keys, start_of(asked, keys)))
     return paged(list(connection.execute(statement)), keys, asked)
+
+
+def in_view(table: Table, view: ViewType) -> Condition | None:
+    """That a row is in one of the stages of a view; None where every row is."""
+    if view == ViewType.ALL:
+        return None
+    stage = LifecycleStage.ACTIVE if view == ViewType.ACTIVE_ONLY else LifecycleStage.DELETED
+    return table.c.lifecycle_stage == stage
 
 
 def start_of(asked: Asked, keys: Sequence[Key]) -> list[Any]:

@@ -7,10 +7,8 @@ import sqlite3
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
 
-from sqlalchemy import Connection
-
+from ratoon.stores.sql.connection import Connection
 from ratoon.stores.sql.explaining import explain, explained
 
 # How long a writer waits for the others at most, and how long it rests between two looks, at first and at most.
@@ -18,21 +16,22 @@ LOCK_SECONDS = 30
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.01
 
 
-def begin(connection: Connection) -> None:
-    """Begin a transaction: a writing one, unless the connection's options say otherwise."""
-    if connection.get_execution_options().get("begin"):
-        connection.exec_driver_sql("BEGIN")
-        return
-    driver = driver_of(connection)
+def begin_reading(driver: sqlite3.Connection) -> None:
+    """Begin a transaction that waits for nobody."""
+    driver.execute("BEGIN")
+
+
+def begin_writing(driver: sqlite3.Connection) -> None:
+    """Begin a transaction as soon as nobody else writes."""
     driver.execute("PRAGMA busy_timeout=0")
     try:
-        _begin_writing(driver)
+        _begin(driver)
     finally:
         driver.execute(f"PRAGMA busy_timeout={1000 * LOCK_SECONDS}")
 
 
-def _begin_writing(driver: sqlite3.Connection) -> None:
-    """Begin as soon as nobody else writes.
+def _begin(driver: sqlite3.Connection) -> None:
+    """Look again and again whether somebody else writes.
 
     SQLite itself would look every 100 ms only. Who writes one transaction behind the other, as a server does, leaves
     gaps of a millisecond between them: it would take many seconds to meet one.
@@ -56,7 +55,7 @@ class Part(AbstractContextManager[Connection]):
     def __init__(self, uri: str, connection: Connection) -> None:
         self._uri = uri
         self._connection = connection
-        self._driver = driver_of(connection)
+        self._driver: sqlite3.Connection = connection.driver
 
     def __enter__(self) -> Connection:
         with explained(self._uri):
@@ -74,10 +73,3 @@ class Part(AbstractContextManager[Connection]):
                 self._driver.execute("RELEASE part")
         if error is not None:
             explain(self._uri, error)
-
-
-def driver_of(connection: Connection) -> sqlite3.Connection:
-    """The connection of the driver behind a connection to SQLite."""
-    driver: Any = connection.connection.driver_connection
-    found: sqlite3.Connection = driver
-    return found

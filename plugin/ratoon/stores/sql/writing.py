@@ -6,21 +6,17 @@ never for nothing.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-from sqlalchemy import ClauseElement, Connection, Row, Table, delete, select, tuple_, update
 
 from ratoon.entities import Dataset, Metric, RunBatch
-from ratoon.errors import InvalidInput, NotFound
+from ratoon.errors import NotFound
 from ratoon.stores.limits import MAX_NAME
-from ratoon.stores.sql import tables
-from ratoon.stores.sql.database import insert_into
+from ratoon.stores.sql.connection import Connection
 from ratoon.stores.sql.metrics import write_metrics
-from ratoon.stores.sql.prepared import Prepared
-from ratoon.stores.sql.reading import active_run, chunks
+from ratoon.stores.sql.pairs import PARAMS, TAGS
+from ratoon.stores.sql.prepared import Prepared, PreparedForKeys, insertion
+from ratoon.stores.sql.reading import Row, active_run
 
 NAME_TAG = "mlflow.runName"
 
@@ -30,11 +26,11 @@ def write_batch(connection: Connection, batch: RunBatch) -> None:
     write_parts(connection, active_run(connection, batch.run_id), batch)
 
 
-def write_parts(connection: Connection, run: Row[Any], batch: RunBatch) -> None:
+def write_parts(connection: Connection, run: Row, batch: RunBatch) -> None:
     """Write a batch to the run of a row."""
     if batch.params:
         owner = {"run_pk": run.run_pk, "experiment_id": run.experiment_id}
-        write_once(connection, tables.params, owner, batch.params, f"run '{batch.run_id}'")
+        PARAMS.add(connection, owner, batch.params, f"run '{batch.run_id}'")
     if batch.tags:
         write_run_tags(connection, run, batch.tags)
     if batch.metrics:
@@ -42,85 +38,36 @@ def write_parts(connection: Connection, run: Row[Any], batch: RunBatch) -> None:
         _write_model_metrics(connection, run, batch.metrics)
 
 
-def write_run_tags(connection: Connection, run: Row[Any], tags: Mapping[str, str]) -> None:
+def write_run_tags(connection: Connection, run: Row, tags: Mapping[str, str]) -> None:
     """Add tags to a run; the one that repeats its name changes its name."""
-    overwrite_pairs(connection, tables.tags, {"run_pk": run.run_pk, "experiment_id": run.experiment_id}, tags)
+    TAGS.put(connection, {"run_pk": run.run_pk, "experiment_id": run.experiment_id}, tags)
     name = tags.get(NAME_TAG)
     if name and name != run.run_name and len(name) <= MAX_NAME:
-        connection.execute(update(tables.runs).where(tables.runs.c.run_pk == run.run_pk).values(run_name=name))
-
-
-def overwrite_pairs(
-    connection: Connection, table: Table, owner: Mapping[str, object], pairs: Mapping[str, str]
-) -> None:
-    """Add keys and values to a table of pairs; a key that is there takes the new value."""
-    if not pairs:
-        return
-    _overwriting(table).run_many(connection, [{**owner, "key": key, "value": pairs[key]} for key in sorted(pairs)])
-
-
-def change_pairs(
-    connection: Connection, table: Table, owner: Mapping[str, object], changes: Mapping[str, str | None]
-) -> None:
-    """Add keys and values to a table of pairs, and take away those whose value is None."""
-    gone = [key for key, value in changes.items() if value is None]
-    if gone:
-        is_owned = [table.c[name] == value for name, value in owner.items()]
-        for chunk in chunks(gone):
-            connection.execute(delete(table).where(*is_owned, table.c.key.in_(chunk)))
-    overwrite_pairs(connection, table, owner, {key: value for key, value in changes.items() if value is not None})
-
-
-def write_once(
-    connection: Connection, table: Table, owner: Mapping[str, object], pairs: Mapping[str, str], whose: str
-) -> None:
-    """Add keys and values to a table of pairs; InvalidInput if a key is there with another value."""
-    if not pairs:
-        return
-    keys = sorted(pairs)
-    rows = [{**owner, "key": key, "value": pairs[key]} for key in keys]
-    if _adding(table).run_many(connection, rows) == len(rows):
-        return
-    is_owned = [table.c[name] == value for name, value in owner.items()]
-    for chunk in chunks(keys):
-        stored = select(table.c.key, table.c.value).where(*is_owned, table.c.key.in_(chunk))
-        for key, value in connection.execute(stored):
-            if value != pairs[key]:
-                raise InvalidInput(
-                    f"param {key!r} of {whose} is {value!r} and cannot become {pairs[key]!r}; log it under another"
-                    " key, or start a new run"
-                )
+        _RENAME.run(connection, {"run_pk": run.run_pk, "run_name": name})
 
 
 def write_dataset(connection: Connection, experiment_id: int, dataset: Dataset) -> int:
     """Store a dataset of an experiment, once; returns its key."""
     row: dict[str, object] = {name: getattr(dataset, name) for name in Dataset.__struct_fields__}
     row["experiment_id"] = experiment_id
-    connection.execute(insert_into(connection, tables.datasets).values(row).on_conflict_do_nothing())
-    columns = tables.datasets.c
-    query = select(columns.dataset_pk).where(
-        columns.experiment_id == experiment_id, columns.name == dataset.name, columns.digest == dataset.digest
-    )
-    number: int = connection.execute(query).scalar_one()
+    _ADD_DATASET.run(connection, row)
+    number: int = _DATASET.first(connection, row).dataset_pk
     return number
+
+
+def write_input(connection: Connection, row: Mapping[str, object]) -> None:
+    """Record that a run used a dataset; one that is recorded already is left as it is."""
+    _ADD_INPUT.run(connection, row)
 
 
 def link_models(connection: Connection, run_pk: int, role: str, steps: Mapping[str, int]) -> None:
     """Record models that a run used or produced; the step of one that is recorded already is set anew."""
-    if not steps:
-        return
-    statement = insert_into(connection, tables.run_models)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=_key(tables.run_models), set_={"step": statement.excluded.step}),
-        [{"run_pk": run_pk, "model_id": each, "role": role, "step": steps[each]} for each in sorted(steps)],
-    )
+    if steps:
+        rows = [{"run_pk": run_pk, "model_id": each, "role": role, "step": steps[each]} for each in sorted(steps)]
+        _LINK.run_many(connection, rows)
 
 
-def _key(table: Table) -> list[str]:
-    return [column.name for column in table.primary_key]
-
-
-def _write_model_metrics(connection: Connection, run: Row[Any], metrics: Iterable[Metric]) -> None:
+def _write_model_metrics(connection: Connection, run: Row, metrics: Iterable[Metric]) -> None:
     """Keep the last value of each metric with the model that it was measured of."""
     measured = [metric for metric in metrics if metric.model_id is not None]
     if not measured:
@@ -128,18 +75,9 @@ def _write_model_metrics(connection: Connection, run: Row[Any], metrics: Iterabl
     rows: dict[tuple[str, ...], dict[str, object]] = {}
     for metric in sorted(measured, key=lambda each: (each.step, each.timestamp)):
         row = _model_metric(str(metric.model_id), run.run_id, metric)
-        rows[tuple(str(row[name]) for name in _key(tables.model_metrics))] = row
+        rows[tuple(str(row[name]) for name in _MEASURED)] = row
     _require_models(connection, sorted({str(row["model_id"]) for row in rows.values()}))
-    statement = insert_into(connection, tables.model_metrics)
-    old, new = tables.model_metrics.c, statement.excluded
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=_key(tables.model_metrics),
-            set_={name: new[name] for name in ("value", "is_nan", "timestamp", "step")},
-            where=tuple_(new.step, new.timestamp) >= tuple_(old.step, old.timestamp),
-        ),
-        [rows[key] for key in sorted(rows)],
-    )
+    _MEASURE.run_many(connection, [rows[key] for key in sorted(rows)])
 
 
 def _model_metric(model_id: str, run_id: str, metric: Metric) -> dict[str, object]:
@@ -158,23 +96,29 @@ def _model_metric(model_id: str, run_id: str, metric: Metric) -> dict[str, objec
 
 
 def _require_models(connection: Connection, ids: list[str]) -> None:
-    known: set[str] = set()
-    for chunk in chunks(ids):
-        known |= set(connection.scalars(select(tables.models.c.model_id).where(tables.models.c.model_id.in_(chunk))))
+    known = {row.model_id for row in _KNOWN_MODELS.rows(connection, ids)}
     for model_id in ids:
         if model_id not in known:
             raise NotFound(f"model '{model_id}' does not exist; create it before you log metrics of it")
 
 
-@functools.cache
-def _overwriting(table: Table) -> Prepared:
-    def statement(connection: Connection) -> ClauseElement:
-        added = insert_into(connection, table)
-        return added.on_conflict_do_update(index_elements=_key(table), set_={"value": added.excluded.value})
-
-    return Prepared(statement, table.c.keys())
-
-
-@functools.cache
-def _adding(table: Table) -> Prepared:
-    return Prepared(lambda connection: insert_into(connection, table).on_conflict_do_nothing(), table.c.keys())
+_RENAME = Prepared("UPDATE runs SET run_name = :run_name WHERE run_pk = :run_pk")
+_ADD_DATASET = Prepared(
+    f"{insertion('datasets', ('experiment_id', *Dataset.__struct_fields__))} ON CONFLICT DO NOTHING"
+)
+_DATASET = Prepared(
+    "SELECT dataset_pk FROM datasets WHERE experiment_id = :experiment_id AND name = :name AND digest = :digest"
+)
+_ADD_INPUT = Prepared(f"{insertion('run_inputs', ('run_pk', 'dataset_pk', 'context', 'tags'))} ON CONFLICT DO NOTHING")
+_LINK = Prepared(
+    f"{insertion('run_models', ('run_pk', 'model_id', 'role', 'step'))}"
+    " ON CONFLICT (run_pk, model_id, role) DO UPDATE SET step = excluded.step"
+)
+_MEASURED = ("model_id", "key", "run_id", "dataset_name", "dataset_digest")
+_MEASURE = Prepared(
+    f"{insertion('model_metrics', (*_MEASURED, 'value', 'is_nan', 'timestamp', 'step'))}"
+    f" ON CONFLICT ({', '.join(_MEASURED)}) DO UPDATE SET value = excluded.value, is_nan = excluded.is_nan,"
+    " timestamp = excluded.timestamp, step = excluded.step"
+    " WHERE (excluded.step, excluded.timestamp) >= (model_metrics.step, model_metrics.timestamp)"
+)
+_KNOWN_MODELS = PreparedForKeys("SELECT model_id FROM models WHERE model_id IN :keys")
