@@ -76,10 +76,11 @@ def open_artifact_store(uri: str) -> ArtifactStore | None:
 
 @hookspec(firstresult=True)
 def describe_output(name: str, value: object) -> Description | None:
-    """Say what a value that a pipeline made is worth as metrics or as a model.
+    """Say what a value that a pipeline made is worth: metrics, their history, figures, a document, models.
 
-    Called for each output of a tracked pipeline. Return None to decline; the first other answer wins. An exception
-    reaches the caller, which records the run without this value.
+    Called for each output of a tracked pipeline. Return None to decline; the first other answer wins, and one without
+    anything in it says that the value is worth nothing. If all decline, a value that a flavor saves is a model. An
+    exception reaches the caller, which records the run without this value.
 
     Args:
         name: The name of the value, a Kedro dataset's for example.

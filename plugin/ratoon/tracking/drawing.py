@@ -1,4 +1,7 @@
-"""Figures and pictures as bytes. Neither Matplotlib nor Plotly nor Pillow is imported: what is given brings its own."""
+"""Figures and pictures as bytes.
+
+Neither Matplotlib nor Plotly, Altair or Pillow is imported: what is given brings its own.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +25,64 @@ THUMBNAIL = 256
 
 # PNG's names for how many channels a pixel has: grey, colour, colour with opacity.
 _COLOURS = {1: 0, 3: 2, 4: 6}
+# Pillow's names for the pixels that it can write as PNG.
+_PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
+
+# Where each library's classes are found once it is imported, and the files in which theirs are kept.
+_FIGURES = (
+    ("matplotlib.figure", ("Figure",), ("png",)),
+    ("matplotlib.axes", ("Axes",), ("png",)),
+    ("plotly.basedatatypes", ("BaseFigure",), ("json", "html")),
+    ("PIL.Image", ("Image",), ("png",)),
+    ("altair", ("TopLevelMixin",), ("json",)),
+)
 
 logger = logging.getLogger(__name__)
 
 
+def figure_forms(value: object) -> tuple[str, ...]:
+    """The endings of the files in which a figure or a picture is kept; empty if the value is none.
+
+    A picture of a Plotly figure needs a browser that takes seconds to start, so it is none of them.
+    """
+    for module, names, forms in _FIGURES:
+        library = sys.modules.get(module)
+        kinds = tuple(kind for name in names if isinstance(kind := getattr(library, name, None), type))
+        if kinds and isinstance(value, kinds):
+            return forms
+    return ()
+
+
 def figure_bytes(figure: Any, artifact_file: str, options: Mapping[str, Any]) -> bytes:
-    """A figure in the form that the name of its file asks for."""
+    """A figure in the form that the name of its file asks for; it is neither closed nor changed."""
     form = PurePosixPath(artifact_file).suffix.removeprefix(".").lower() or "png"
     if hasattr(figure, "savefig"):
-        stream = io.BytesIO()
-        try:
-            figure.savefig(stream, **{"format": form, **options})
-        except ValueError as error:
-            raise InvalidInput(f"figure '{artifact_file}' cannot be saved ({error}); choose another ending") from error
-        return stream.getvalue()
-    if not hasattr(figure, "to_plotly_json"):
-        raise InvalidInput(f"figure '{artifact_file}' is of {type(figure).__name__}; give one of Matplotlib or Plotly")
+        return _of_matplotlib(figure, artifact_file, {"format": form, **options})
+    if hasattr(getattr(figure, "figure", None), "savefig"):  # the axes of one
+        return figure_bytes(figure.figure, artifact_file, options)
+    if hasattr(figure, "to_plotly_json"):
+        return _of_plotly(figure, form, options)
+    if _is_picture(figure):
+        return image_bytes(figure, artifact_file)
+    if not hasattr(figure, "to_json") or not hasattr(figure, "to_html") or form not in ("json", "html"):
+        raise InvalidInput(
+            f"figure '{artifact_file}' is of {type(figure).__name__}; give one of Matplotlib or Plotly, or one of"
+            " Altair for the endings .json and .html"
+        )
+    text: str = figure.to_json(**options) if form == "json" else figure.to_html(**options)
+    return text.encode()
+
+
+def _of_matplotlib(figure: Any, artifact_file: str, options: Mapping[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    try:
+        figure.savefig(stream, **options)
+    except ValueError as error:
+        raise InvalidInput(f"figure '{artifact_file}' cannot be saved ({error}); choose another ending") from error
+    return stream.getvalue()
+
+
+def _of_plotly(figure: Any, form: str, options: Mapping[str, Any]) -> bytes:
     if form == "html":
         html: str = figure.to_html(**{"include_plotlyjs": "cdn", **options})
         return html.encode()
@@ -58,6 +103,8 @@ def image_bytes(image: Any, artifact_file: str) -> bytes:
         image = _pillow_image(pixels, artifact_file)
     stream = io.BytesIO()
     try:
+        if form == "png" and image.mode not in _PNG_MODES:
+            image = image.convert("RGB")
         image.save(stream, format={"jpg": "jpeg"}.get(form, form))
     except (KeyError, OSError) as error:
         raise InvalidInput(f"image '{artifact_file}' cannot be saved ({error}); choose another ending") from error

@@ -1,7 +1,8 @@
 """The functions for scripts and notebooks: they log to the run that is active here.
 
 A run is active in the context (thread or task) that started it. A thread that started none logs to the one run that is
-open in its process, so that a thread pool inside a run needs nothing; where several are open, one must be named.
+open in its process, so that a thread pool inside a run needs nothing; where several are open, one must be named. Where
+somebody else tracks a run around the code, as in a Kedro node, that one is the active run.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ratoon.errors import InvalidInput
 from ratoon.settings import load_settings
 from ratoon.tracking.client import Client
 from ratoon.tracking.run import ActiveRun
+from ratoon.tracking.surrounding import surrounding_run
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -89,7 +91,8 @@ def start_run(
     if around and not nested:
         raise InvalidInput(f"run '{around[-1].run_id}' is active; end it with ratoon.end_run(), or pass nested=True")
     client = get_client()
-    parent = around[-1].run_id if around else None
+    outer = around[-1] if around else surrounding_run() if nested else None
+    parent = outer.run_id if outer is not None else None
     started = client.start_run(experiment=experiment, run_name=run_name, run_id=run_id, tags=tags, parent_run_id=parent)
     run = FluentRun(client, started.info)
     _stack.set((*around, run))
@@ -102,6 +105,8 @@ def active_run() -> ActiveRun | None:
     around = _around()
     if around:
         return around[-1]
+    if (run := surrounding_run()) is not None:
+        return run
     if len(_open) > 1:
         raise InvalidInput(
             f"{len(_open)} runs are open and none was started in this thread; log to one of them: run.log_metric(…)"
@@ -112,7 +117,7 @@ def active_run() -> ActiveRun | None:
 def end_run(status: RunStatus = RunStatus.FINISHED) -> None:
     """End the active run; nothing happens if there is none."""
     run = active_run()
-    if run is not None:
+    if isinstance(run, FluentRun):  # one that somebody else tracks is not ours to end
         run.end(status)
 
 
