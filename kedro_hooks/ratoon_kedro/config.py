@@ -1,47 +1,105 @@
 """``conf/<env>/ratoon.yml``: what a project says about its tracking. Every key is optional, and so is the file.
 
-The keys are flat, because Kedro's environments overwrite each other by top-level key.
+The keys are flat, because Kedro's environments overwrite each other by top-level key. How a value is checked is in
+:mod:`ratoon_kedro.config_checks`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
 from ratoon.errors import InvalidSetting
+from ratoon_kedro.selection import EVERYTHING, NOTHING, Selection
+
+if TYPE_CHECKING:
+    from ratoon_kedro.pipeline_model_config import PipelineModel
 
 FILE_NAME = "ratoon.yml"
 PATTERNS = ("ratoon*", "ratoon*/**", "**/ratoon*")
 
 
+class DatasetSelection(Selection, frozen=True):
+    """Which datasets are recorded, and how much is found out about them.
+
+    Attributes:
+        digest: ``cheap`` reads no data; ``content`` reads all of it.
+        profile: Whether rows, columns and a few figures of each column are kept.
+    """
+
+    digest: Literal["cheap", "content"] = "cheap"
+    profile: bool = True
+
+
 class Registration(Struct, frozen=True):
-    """Under which name, and for which alias, a dataset's model is registered after a successful run."""
+    """Under which name, and for which alias, a dataset's model is registered after a successful run.
+
+    Attributes:
+        name: The registered model.
+        alias: What the new version takes over; None for nothing, unless there is a policy.
+        policy: The file whose gates decide whether it may, relative to the project; None if nobody is asked.
+    """
 
     name: str
     alias: str | None = None
+    policy: str | None = None
 
 
 class Config(Struct, frozen=True, kw_only=True):
     """What the project's ``ratoon.yml`` says.
 
     None stands for "not given": the settings of ratoon and of Kedro decide then.
+
+    Attributes:
+        enabled: Whether anything is tracked.
+        pipelines: Which registered pipelines are tracked.
+        strict: Whether an error of ratoon ends the run.
+        tracking_uri: Where runs are recorded.
+        registry_uri: Where models are registered.
+        artifact_root: Where files are kept.
+        experiment: The experiment; the project's package if None.
+        credentials: The key in ``credentials.yml`` of what the server asks for.
+        run_name: A template of the run's name.
+        tags: Tags of every run.
+        params: Which parameters are recorded, by dotted name.
+        metrics: Which metrics are recorded.
+        datasets: Which datasets are recorded, and how.
+        artifacts: Datasets whose files are kept with the run.
+        models: Datasets whose models are logged.
+        register: Which models are registered, by dataset.
+        redact: Regular expressions of parameters that hide a secret.
+        system_metrics: Seconds between two samples of how busy the machine is; None for no samples.
+        logs: Whether the run's log is kept.
+        pipeline_models: Inference pipelines that are packaged as models, by the model's name.
     """
 
     enabled: bool = True
+    pipelines: Selection = EVERYTHING
     strict: bool = False
     tracking_uri: str | None = None
     registry_uri: str | None = None
     artifact_root: str | None = None
     experiment: str | None = None
+    credentials: str | None = None
     run_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    params: Selection = EVERYTHING
+    metrics: Selection = EVERYTHING
+    datasets: DatasetSelection = DatasetSelection()
+    artifacts: Selection = NOTHING
+    models: Selection = EVERYTHING
     register: Mapping[str, Registration] = field(default_factory=dict)
     redact: tuple[str, ...] = ()
+    system_metrics: float | None = None
+    logs: bool = True
+    pipeline_models: Mapping[str, PipelineModel] = field(default_factory=dict)
+
+    def tracks(self, pipelines: list[str]) -> bool:
+        """Whether a run of these registered pipelines is tracked: one that is wanted is enough."""
+        return self.enabled and any(self.pipelines.picks(name) for name in pipelines)
 
 
 KEYS = Config.__struct_fields__
@@ -86,79 +144,42 @@ def parse_config(content: Mapping[str, Any], config_loader: Any = None) -> Confi
     Raises:
         InvalidSetting: A key is unknown or a value cannot be used; the message names file, key and value.
     """
+    if not content:
+        return Config()
+    from ratoon_kedro.config_checks import check_known, checked
+
     values: dict[str, Any] = {}
     for key, value in content.items():
-        source = _source(key, config_loader)
-        if key not in KEYS:
-            near = get_close_matches(str(key), KEYS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(KEYS)}"
-            raise InvalidSetting(f"setting {key!r} in {source} is unknown; {hint}")
+        source = Source(key, config_loader)
+        check_known(key, KEYS, source)
         if value is not None:
-            values[key] = _checked(key, value, source)
+            values[key] = checked(key, value, source)
     return Config(**values)
 
 
-def _checked(key: str, value: object, source: str) -> object:
-    if key in ("enabled", "strict"):
-        return _expect(key, value, source, isinstance(value, bool), "true or false")
-    if key == "tags":
-        _expect(key, value, source, isinstance(value, Mapping), "a mapping of tags")
-        return {str(name): str(text) for name, text in _pairs(value)}
-    if key == "register":
-        wanted = "a mapping of dataset names to model names"
-        _expect(key, value, source, isinstance(value, Mapping), wanted)
-        return {str(name): _registration(str(name), given, source) for name, given in _pairs(value)}
-    if key == "redact":
-        return _patterns(value, source)
-    return _expect(key, value, source, isinstance(value, str) and bool(value), "a string")
+class Source:
+    """The file that a key is from, looked for when a message names it.
 
+    Args:
+        key: A top-level key.
+        config_loader: Kedro's, which knows the folders.
+    """
 
-def _registration(dataset: str, given: object, source: str) -> Registration:
-    key = f"register.{dataset}"
-    if isinstance(given, str) and given:
-        return Registration(given)
-    fits = isinstance(given, Mapping) and "name" in given and set(given) <= {"name", "alias"}
-    fits = fits and all(isinstance(text, str) and text for _, text in _pairs(given))
-    _expect(key, given, source, fits, "a model's name, or 'name' and 'alias'")
-    return Registration(**dict(_pairs(given)))
+    def __init__(self, key: object, config_loader: Any = None) -> None:
+        self._key, self._loader = key, config_loader
 
+    def __str__(self) -> str:
+        """The file that has the key: the environment's own before the base."""
+        import yaml
 
-def _patterns(value: object, source: str) -> tuple[str, ...]:
-    texts = [value] if isinstance(value, str) else value
-    fits = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
-    _expect("redact", value, source, fits, "a list of regular expressions")
-    for text in texts if isinstance(texts, list) else ():
-        try:
-            re.compile(text)
-        except re.error as error:
-            raise InvalidSetting(
-                f"setting 'redact' in {source} holds {text!r} ({error}); give a regular expression"
-            ) from error
-    return tuple(texts) if isinstance(texts, list) else ()
-
-
-def _expect(key: str, value: object, source: str, fits: bool, wanted: str) -> object:
-    if not fits:
-        raise InvalidSetting(f"setting {key!r} in {source} is {value!r}; give {wanted}")
-    return value
-
-
-def _pairs(value: object) -> list[tuple[Any, Any]]:
-    return list(value.items()) if isinstance(value, Mapping) else []
-
-
-def _source(key: object, config_loader: Any) -> str:
-    """The file that has the key: the environment's own before the base."""
-    import yaml
-
-    root = getattr(config_loader, "conf_source", None)
-    environment = getattr(config_loader, "env", None) or getattr(config_loader, "default_run_env", None)
-    for folder in (environment, getattr(config_loader, "base_env", None)):
-        for path in sorted(Path(root, folder).rglob("ratoon*.y*ml")) if root and folder else ():
-            try:
-                content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, yaml.YAMLError):
-                continue
-            if isinstance(content, dict) and key in content:
-                return str(path)
-    return FILE_NAME
+        root = getattr(self._loader, "conf_source", None)
+        environment = getattr(self._loader, "env", None) or getattr(self._loader, "default_run_env", None)
+        for folder in (environment, getattr(self._loader, "base_env", None)):
+            for path in sorted(Path(root, folder).rglob("ratoon*.y*ml")) if root and folder else ():
+                try:
+                    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+                except (OSError, ValueError, yaml.YAMLError):
+                    continue
+                if isinstance(content, dict) and self._key in content:
+                    return str(path)
+        return FILE_NAME

@@ -8,30 +8,59 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from ratoon.entities import Run
 from ratoon.settings import Settings
-from ratoon_kedro.config import Registration
+from ratoon_kedro.config import Config
+from ratoon_kedro.credentials import Credentials
 from ratoon_kedro.params import Redactor
+from ratoon_kedro.pipeline_model_config import Plan
 from ratoon_kedro.switches import CATALOG_KEY, is_tracked
 
 
 class RunContext(Struct, frozen=True, kw_only=True):
-    """What a process needs to write to the run, wherever it was started."""
+    """What a process needs to write to the run, wherever it was started.
+
+    Attributes:
+        run_id: The run.
+        settings: Where it is kept.
+        run: What was known of it when it began, so that nobody need ask a store that may be away; None to ask.
+        config: What the project's ``ratoon.yml`` says.
+        folder: The folder that the run's processes share while it goes on; None if there is no place for one.
+        log_file: The file in it that they all append their log to; None if no log is kept.
+        credentials: What the server asks for; None if the environment or the URI says it, or nobody asks.
+        plan: What is kept for the pipeline models that the run ends with.
+    """
 
     run_id: str
     settings: Settings
-    strict: bool = False
-    redact: tuple[str, ...] = ()
-    register: Mapping[str, Registration] = field(default_factory=dict)
+    run: Run | None = None
+    config: Config = Config()
+    folder: str | None = None
+    log_file: str | None = None
+    credentials: Credentials | None = None
+    plan: Plan = Plan()
+
+    @property
+    def strict(self) -> bool:
+        """Whether an error of ratoon ends the run."""
+        return self.config.strict
 
     @property
     def redactor(self) -> Redactor:
         """What takes the secrets out."""
-        return Redactor(self.redact)
+        return redactor_of(self.config.redact)
+
+
+@cache
+def redactor_of(patterns: tuple[str, ...]) -> Redactor:
+    """What takes the secrets out that these patterns tell, and those that names give away."""
+    return Redactor(patterns)
 
 
 class Project(Struct, frozen=True, kw_only=True):
@@ -52,16 +81,25 @@ def remember_project(kedro_context: Any) -> None:
     """Keep what ``before_pipeline_run`` is not told."""
     loader = kedro_context.config_loader
     path = Path(kedro_context.project_path)
-    conf_source = str(getattr(loader, "conf_source", "") or "")
     _project.set(
         Project(
             path=path,
             package=str(getattr(kedro_context, "_package_name", None) or path.name),
             environment=str(kedro_context.env or getattr(loader, "default_run_env", None) or "local"),
-            conf_source=conf_source if conf_source and Path(conf_source) != path / "conf" else None,
+            conf_source=_conf_source(path, str(getattr(loader, "conf_source", "") or "")),
             config_loader=loader,
         )
     )
+
+
+def _conf_source(project: Path, given: str) -> str | None:
+    """Where the configuration lies, as ``--conf-source`` takes it in any clone; None for the usual place."""
+    from kedro.framework.project import settings
+
+    if not given or Path(given) == project / settings.CONF_SOURCE:
+        return None
+    path = Path(given)
+    return str(path.relative_to(project)) if "://" not in given and path.is_relative_to(project) else given
 
 
 def current_project(run_params: Mapping[str, Any]) -> Project:
@@ -76,9 +114,9 @@ def current_project(run_params: Mapping[str, Any]) -> Project:
 
 def put_context(catalog: Any, context: RunContext) -> None:
     """Send the context along with the catalog; after this moment nobody lists what is in it."""
-    from kedro.io import MemoryDataset
+    from ratoon_kedro.carrier import ContextDataset
 
-    catalog[CATALOG_KEY] = MemoryDataset(data=context, copy_mode="assign")
+    catalog[CATALOG_KEY] = ContextDataset(context)
 
 
 def context_of(catalog: Any) -> RunContext | None:

@@ -5,22 +5,38 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from ratoon.clock import now_ms
-from ratoon.entities import Run, RunStatus
+from ratoon.entities import RunStatus
 from ratoon.settings import KEYS, Settings, load_settings
-from ratoon_kedro import interrupts
-from ratoon_kedro.command import kedro_run_id, pipeline_name, replayable_command, runner_name
+from ratoon_kedro import interrupts, logs
+from ratoon_kedro.command import pipeline_name, pipeline_names
 from ratoon_kedro.config import Config, load_config
 from ratoon_kedro.context import Project, RunContext, put_context
-from ratoon_kedro.graph import FAILED_NODE, describe_pipeline
-from ratoon_kedro.nodes import guard, node_at_fault
-from ratoon_kedro.outputs import model_name
-from ratoon_kedro.params import Redactor, without_userinfo
+from ratoon_kedro.credentials import find_credentials, use_credentials
+from ratoon_kedro.datasets.binding import bind_datasets
+from ratoon_kedro.effective import resolved_for
+from ratoon_kedro.fault import describe_error, node_at_fault
+from ratoon_kedro.graph import FAILED_NODE
+from ratoon_kedro.guarding import guard
+from ratoon_kedro.params import without_userinfo
+from ratoon_kedro.patching import keep_patch
+from ratoon_kedro.pipeline_model import forget_pipeline_models, log_pipeline_models, plan_pipeline_models
+from ratoon_kedro.records import Failure, node_times, write_records
+from ratoon_kedro.registering import register_models
+from ratoon_kedro.run_folder import log_path, make_folder, remove_folder
+from ratoon_kedro.run_names import run_name
 from ratoon_kedro.state import Owned, Tracked, keep, let_go, owned_runs
+from ratoon_kedro.tags import ERROR, tags_of
 
-ERROR = "kedro.error"
+if TYPE_CHECKING:
+    from ratoon.tracking.client import Client
+    from ratoon.tracking.run import ActiveRun
+
+TRACEBACK = "kedro/traceback.txt"
 
 logger = logging.getLogger("ratoon_kedro")
 
@@ -28,60 +44,84 @@ logger = logging.getLogger("ratoon_kedro")
 def start(project: Project, run_params: Mapping[str, Any], pipeline: Any, catalog: Any) -> None:
     """Begin a tracked run and send its context along with the catalog; nothing if the project does not want it."""
     config = load_config(project.config_loader)
-    if not config.enabled:
+    if not config.tracks(pipeline_names(run_params)):
         return
     from ratoon.tracking.client import Client
 
+    if logger.level == logging.NOTSET:
+        # Kedro leaves the root at WARNING and raises its own and the project's logger to INFO; so do we.
+        logger.setLevel(logging.INFO)
+    credentials = find_credentials(config.credentials, project.config_loader)
+    use_credentials(credentials)
     settings = _settings(project, config)
-    since = now_ms()
+    owned = Owned(pipeline, now_ms(), catalog, project, run_params, resolved_for(catalog))
+    plan = plan_pipeline_models(config, pipeline_names(run_params), pipeline, catalog)
     client = Client(settings)
     try:
-        _ = client.artifacts  # opened here rather than by several nodes at once
-        run = client.start_run(
-            experiment=project.package if settings.experiment == "Default" else settings.experiment,
-            run_name=config.run_name or pipeline_name(run_params),
-            run_id=os.environ.get("RATOON_RUN_ID") or None,
-            tags=_tags(project, config, run_params),
-        )
-        run.set_tags({tag: "" for tag in (ERROR, FAILED_NODE) if run.info.tags.get(tag)})  # of an earlier try
-        run.flush()
+        run = _start_run(client, config, owned)
     except BaseException:
         client.close()
         raise
+    folder = _folder()
     context = RunContext(
         run_id=run.run_id,
         settings=settings,
-        strict=config.strict,
-        redact=config.redact,
-        register=config.register,
+        run=run.info,
+        config=config,
+        folder=folder,
+        log_file=_begin_log(run.run_id, catalog, folder) if config.logs and folder else None,
+        credentials=credentials,
+        plan=plan,
     )
-    keep(Tracked(context, client, run, Owned(pipeline, since), params=dict(run.info.params)))
+    keep(Tracked(context, client, run, owned, params=dict(run.info.params)))
     interrupts.install(end_open_runs)
+    if config.system_metrics is not None:
+        with guard("sample how busy the machine is", context):
+            run.log_system_metrics(config.system_metrics)
+    with guard("keep what is not committed", context):
+        keep_patch(run, project.path)
+    with guard("tell the datasets which run this is", context):
+        bind_datasets(pipeline, catalog, context)
     put_context(catalog, context)
 
 
 def fail(tracked: Tracked, error: BaseException) -> None:
     """End a run whose pipeline broke."""
-    tracked.run.set_tag(ERROR, _message(error))
-    if tracked.owned is not None and (node := node_at_fault(tracked)):
-        tracked.run.set_tag(FAILED_NODE, node)
-    finish(tracked.context.run_id, RunStatus.FAILED)
+    message, node = _message(error), None
+    tracked.run.set_tag(ERROR, message)
+    with guard("find out which node failed", tracked.context):
+        node = _failed_node(tracked, error)
+        if node is not None:
+            tracked.run.set_tag(FAILED_NODE, node)
+    with guard("keep the traceback", tracked.context):
+        tracked.run.log_text(describe_error(error), TRACEBACK)
+    finish(tracked.context.run_id, RunStatus.FAILED, Failure(message, node))
 
 
-def finish(run_id: str, status: RunStatus) -> None:
-    """End a run, once: write its graph, register what the project asks for, say where it can be seen."""
+def finish(run_id: str, status: RunStatus, failure: Failure | None = None) -> None:
+    """End a run, once: write its records, register what the project asks for, say where it can be seen."""
     tracked = let_go(run_id)
     if tracked is None or tracked.owned is None:
         return
+    owned = tracked.owned
     try:
         with guard("complete the run's record", tracked.context):
             tracked.run.flush()
-            _complete(tracked, tracked.owned, tracked.client.tracking.get_run(run_id), status)
+            write_records(tracked, owned, status, failure)
+            if status is RunStatus.FINISHED:
+                log_pipeline_models(tracked, owned)
+                register_models(tracked, owned.pipeline, owned.since, owned.project.path)
     finally:
+        forget_pipeline_models(tracked)
         try:
-            tracked.run.end(status)
+            _keep_log(tracked)
         finally:
-            tracked.client.close()
+            if tracked.context.folder is not None:
+                remove_folder(tracked.context.folder)
+            try:
+                tracked.run.end(status)
+            finally:
+                tracked.client.close()
     _announce(run_id, status)
 
 
@@ -92,62 +132,72 @@ def end_open_runs() -> None:
             finish(run_id, RunStatus.KILLED)
 
 
-def _complete(tracked: Tracked, owned: Owned, stored: Run, status: RunStatus) -> None:
-    with guard("write the pipeline's graph", tracked.context):
-        graph = describe_pipeline(owned.pipeline, stored, owned.since, complete=status is RunStatus.FINISHED)
-        tracked.run.log_dict(graph, "kedro/pipeline.json")
-    if status is RunStatus.FINISHED:
-        _register(tracked, owned)
+def _start_run(client: Client, config: Config, owned: Owned) -> ActiveRun:
+    _ = client.artifacts  # opened here rather than by several nodes at once
+    tags = tags_of(owned.project, config, owned.run_params)
+    run = client.start_run(
+        run_name=_run_name(config, owned, tags, client.settings),
+        run_id=os.environ.get("RATOON_RUN_ID") or None,
+        tags=tags,
+    )
+    run.set_tags({tag: "" for tag in (ERROR, FAILED_NODE) if run.info.tags.get(tag)})  # of an earlier try
+    run.flush()
+    return run
 
 
-def _register(tracked: Tracked, owned: Owned) -> None:
-    from ratoon.registry.promotion import set_alias
-    from ratoon.tracking.models import register_model
-
-    run_id = tracked.context.run_id
-    models = {
-        model.name: model
-        for model in tracked.client.tracking.run_models(run_id)
-        if model.creation_timestamp >= owned.since
+def _run_name(config: Config, owned: Owned, tags: Mapping[str, str], settings: Settings) -> str:
+    default = pipeline_name(owned.run_params)
+    context = RunContext(run_id="", settings=settings, config=config)
+    if config.run_name is None:
+        return default
+    facts = {
+        "pipeline": default,
+        "env": owned.project.environment,
+        "user": settings.user,
+        "git": tags.get("mlflow.source.git.commit", "")[:7] or "no-git",
     }
-    for dataset, wanted in tracked.context.register.items():
-        if dataset not in owned.pipeline.all_outputs():
-            continue
-        with guard(f"register the model of dataset {dataset!r}", tracked.context):
-            model = models.get(model_name(dataset))
-            if model is None:
-                raise LookupError(f"it holds no model; the run's models are {', '.join(models) or 'none'}")
-            version = register_model(f"models:/{model.model_id}", wanted.name, client=tracked.client)
-            logger.info("registered the model of %r as %s version %s", dataset, wanted.name, version.version)
-            if wanted.alias:
-                set_alias(tracked.client, wanted.name, wanted.alias, version.version, reason=f"kedro run {run_id}")
+    with guard("name the run as the project asks for", context):
+        parameters = owned.resolved.parameters.get("parameters", {})
+        return run_name(config.run_name, facts, parameters, context.redactor) or default
+    return default
+
+
+def _folder() -> str | None:
+    with guard("make a folder for what the run's processes tell each other", None):
+        return make_folder()
+    return None
+
+
+def _begin_log(run_id: str, catalog: Any, folder: str) -> str | None:
+    with guard("keep the run's log", None):
+        logs.begin(run_id, catalog, log_path(folder))
+        return log_path(folder)
+    return None
+
+
+def _keep_log(tracked: Tracked) -> None:
+    if tracked.context.log_file is None:
+        return
+    with guard("keep the run's log", tracked.context):
+        if (file := logs.finish(tracked.context.run_id)) is not None:
+            tracked.run.log_artifact(file, "kedro")
+
+
+def _failed_node(tracked: Tracked, error: BaseException) -> str | None:
+    owned = tracked.owned
+    node = None if owned is None else node_at_fault(error, owned.pipeline, owned.catalog)
+    if node is not None:
+        return node
+    failed = [time.node for time in node_times(tracked).values() if time.failed]
+    return failed[0] if len(failed) == 1 else None
 
 
 def _settings(project: Project, config: Config) -> Settings:
     """The environment goes before ``ratoon.yml``, so that an orchestrator has the last word."""
     places = ("tracking_uri", "registry_uri", "artifact_root", "experiment")
     given = {key: getattr(config, key) for key in places if key in KEYS and not os.environ.get(f"RATOON_{key.upper()}")}
-    return load_settings(project.path, **given)
-
-
-def _tags(project: Project, config: Config, run_params: Mapping[str, Any]) -> dict[str, str]:
-    from ratoon.tracking.context import git_state
-
-    command = replayable_command(run_params, Redactor(config.redact), project.conf_source)
-    return {
-        **git_state(project.path),
-        # Not the words that the process was started with: they may hold secrets.
-        "ratoon.command": command,
-        "mlflow.source.name": str(project.path),
-        "mlflow.source.type": "PROJECT",
-        "kedro.pipeline": pipeline_name(run_params),
-        "kedro.env": project.environment,
-        "kedro.run_id": kedro_run_id(run_params),
-        "kedro.runner": runner_name(run_params),
-        "kedro.version": str(run_params.get("kedro_version", "")),
-        "kedro.command": command,
-        **config.tags,
-    }
+    settings = load_settings(project.path, **given)
+    return replace(settings, experiment=project.package) if settings.experiment == "Default" else settings
 
 
 def _message(error: BaseException) -> str:
@@ -156,7 +206,4 @@ def _message(error: BaseException) -> str:
 
 
 def _announce(run_id: str, status: RunStatus) -> None:
-    if logger.level == logging.NOTSET:
-        # Kedro leaves the root at WARNING and raises its own and the project's logger to INFO; so do we.
-        logger.setLevel(logging.INFO)
     logger.info("run %s is %s; see it with: ratoon runs show %s", run_id, status.value, run_id)

@@ -1,38 +1,86 @@
-"""Datasets as a run saw them: where they lie, which version, and a digest that costs no reading.
+"""Datasets as a run saw them: where they lie, which version, what is in them, and a digest.
 
-The digest of a file is taken from its path, size and time of change, that of a versioned dataset from its path and
-version. What exists in memory only is no dataset of the run; the pipeline's graph shows it.
+The digest costs no reading unless that is asked for. That of a file is taken from its path, size and time of change,
+that of a versioned dataset from its path and version. Of what exists in memory only, tables and arrays are recorded
+when a node has made them, by what can be seen of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from msgspec import Struct
 
 from ratoon.entities import Dataset
 from ratoon_kedro.params import without_userinfo
+from ratoon_kedro.profile import profile_of, text_of
+from ratoon_kedro.schema import schema_of
+from ratoon_kedro.stored_files import behind, digest_of_files, files_of, filesystem_of, path_of, version_of
 
-_KINDS = {"b": "boolean", "i": "long", "u": "long", "f": "double", "M": "datetime", "S": "binary"}
+IN_MEMORY = "kedro.io.memory_dataset.MemoryDataset"
+_STATE = ("size", "mtime", "etag", "ETag", "md5Hash", "last_modified", "LastModified", "updated")
 
 
-def describe_dataset(catalog: Any, name: str, data: object, *, saved: bool) -> Dataset | None:
-    """What is worth knowing about a dataset that was just loaded or saved; None if it lives in memory only."""
-    stored = catalog.get(name)
-    stored = getattr(stored, "_dataset", stored)  # a CachedDataset is a thin wrapper around the real one
-    if stored is None or getattr(stored, "_EPHEMERAL", False):
+class Wanted(Struct, frozen=True, kw_only=True):
+    """How much is found out about a dataset.
+
+    Attributes:
+        name: What it is called in the run; its own name if None.
+        content: Whether the digest is one of the content.
+        profile: Whether there are figures about its columns.
+        hides: Tells the columns of which nothing may be told.
+    """
+
+    name: str | None = None
+    content: bool = False
+    profile: bool = True
+    hides: Callable[[str], bool] = lambda column: False
+
+
+_CHEAP = Wanted()
+
+
+def describe_dataset(catalog: Any, name: str, data: object, *, saved: bool, wanted: Wanted = _CHEAP) -> Dataset | None:
+    """What is worth knowing about a dataset that was just loaded or saved.
+
+    Args:
+        catalog: Kedro's catalog.
+        name: The name of the dataset in it.
+        data: What was loaded or saved; None for one chunk of many.
+        saved: Whether it was saved.
+        wanted: How much is found out.
+
+    Returns:
+        None if it lives in memory only and is no table or array, or was not made in this run.
+    """
+    stored = behind(catalog.get(name))
+    ephemeral = getattr(stored, "_EPHEMERAL", False)
+    if stored is None or (ephemeral and not saved):
         return None
-    kind = f"{type(stored).__module__}.{type(stored).__qualname__}"
-    version = _version(stored, saved=saved)
-    path = _path(stored, version)
-    source = {"type": kind, "path": path, "version": version}
+    schema, profile = schema_of(data), profile_of(data, wanted.hides, figures=wanted.profile)
+    if "PartitionedDataset" in type(stored).__name__ and isinstance(data, Mapping):
+        profile = {"partitions": len(data)}
+    source: dict[str, Any]
+    if ephemeral:
+        if profile is None:
+            return None
+        source = {"type": IN_MEMORY}
+        digest = (wanted.content and digest_of_value(data)) or _short([base_name(name), schema, profile])
+    else:
+        version = version_of(stored, saved=saved)
+        source = {"type": _kind(stored), "path": _shown(stored, version), "version": version}
+        content = _content(stored, version, data) if wanted.content else None
+        digest = content or _digest(stored, source["path"], version)
     return Dataset(
-        name=base_name(name),
-        digest=_digest(stored, path, version),
+        name=wanted.name or base_name(name),
+        digest=digest,
         source_type="kedro",
         source=json.dumps({key: value for key, value in source.items() if value}),
-        schema=_schema(data),
-        profile=_profile(data),
+        schema=schema,
+        profile=text_of(profile),
     )
 
 
@@ -41,61 +89,57 @@ def base_name(name: str) -> str:
     return name.partition("@")[0]
 
 
-def _version(stored: Any, *, saved: bool) -> str | None:
-    resolve = getattr(stored, "resolve_save_version" if saved else "resolve_load_version", None)
-    version = resolve() if resolve else None
-    return str(version) if version else None
+def digest_of_value(data: Any) -> str | None:
+    """A digest of everything that a value holds; None for a value of which nobody knows what that is."""
+    if isinstance(data, (str, bytes)):
+        return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()[:32]
+    if schema_of(data) is not None and hasattr(data, "__len__"):
+        import numpy as np
+
+        from ratoon.evaluation.describing import content_digest
+        from ratoon.models.foreign import native
+
+        return content_digest(native(data), np.empty(0))
+    if isinstance(data, (Mapping, list, tuple, int, float)):
+        try:
+            return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
+        except (TypeError, ValueError):
+            return None
+    return None
 
 
-def _path(stored: Any, version: str | None) -> str:
-    if version and hasattr(stored, "_get_versioned_path"):
-        path = str(stored._get_versioned_path(version))
-    else:
-        described = stored._describe()
-        known = (described.get(key) for key in ("filepath", "path", "table_name", "sql"))
-        path = str(getattr(stored, "_filepath", None) or next(filter(None, known), ""))
+def _kind(stored: object) -> str:
+    return f"{type(stored).__module__}.{type(stored).__qualname__}"
+
+
+def _shown(stored: Any, version: str | None) -> str:
+    path = path_of(stored, version)
     protocol = getattr(stored, "_protocol", None) or "file"
     return without_userinfo(path if protocol == "file" or "://" in path else f"{protocol}://{path}")
+
+
+def _content(stored: Any, version: str | None, data: object) -> str | None:
+    files = files_of(stored, version)
+    return digest_of_files(files)[:32] if files is not None else digest_of_value(data)
 
 
 def _digest(stored: Any, path: str, version: str | None) -> str:
     parts: list[object] = [path, version]
     if version is None:
         parts += _state_of_file(stored)
+    return _short(parts)
+
+
+def _short(parts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
 
 
 def _state_of_file(stored: Any) -> list[object]:
-    filesystem, path = getattr(stored, "_fs", None), getattr(stored, "_filepath", None)
+    filesystem, path = filesystem_of(stored), getattr(stored, "_filepath", None)
     if filesystem is None or path is None:
         return []
     try:
         info = filesystem.info(str(path))
     except Exception:  # each filesystem has errors of its own; a digest by name is better than none
         return []
-    keys = ("size", "mtime", "etag", "ETag", "md5Hash", "last_modified", "LastModified", "updated")
-    return [info[key] for key in keys if key in info]
-
-
-def _profile(data: object) -> str | None:
-    shape = getattr(data, "shape", None)
-    if not isinstance(shape, tuple) or not shape or not all(isinstance(size, int) for size in shape):
-        return None
-    profile: dict[str, object] = {"num_rows": shape[0]}
-    if hasattr(data, "columns") and len(shape) == 2:
-        profile["num_columns"] = shape[1]
-    else:
-        profile |= {"shape": shape, "dtype": str(getattr(data, "dtype", "unknown"))}
-    return json.dumps(profile)
-
-
-def _schema(data: object) -> str | None:
-    """Columns and their types in MLflow's words; None for anything but a table."""
-    columns, dtypes = getattr(data, "columns", None), getattr(data, "dtypes", None)
-    if columns is None or dtypes is None or len(columns) != len(dtypes):
-        return None
-    specs = [
-        {"name": str(name), "type": _KINDS.get(getattr(dtype, "kind", ""), "string")}
-        for name, dtype in zip(columns, dtypes, strict=True)
-    ]
-    return json.dumps({"mlflow_colspec": specs})
+    return [info[key] for key in _STATE if key in info]

@@ -5,18 +5,22 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from ratoon.errors import InvalidInput
-from ratoon_kedro.context import RunContext
+from ratoon.clock import now_ms
+from ratoon.tracking import surrounding
 from ratoon_kedro.graph import FAILED_NODE, seconds_key
-from ratoon_kedro.lineage import describe_dataset
-from ratoon_kedro.outputs import record_output
+from ratoon_kedro.guarding import guard
+from ratoon_kedro.outputs import Output, record_output
 from ratoon_kedro.params import is_param, received_params
+from ratoon_kedro.pipeline_model_values import keep_values
+from ratoon_kedro.recorded_datasets import record_dataset, settle_chunks, write_inputs
+from ratoon_kedro.run_folder import NodeTime, note_time
 from ratoon_kedro.state import Tracked, known_run
+
+__all__ = ["Saving", "dataset_saved", "expect_saves", "guard", "node_ends", "node_fails", "node_starts", "settle"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,49 +38,41 @@ class Saving(NamedTuple):
 _saving: ContextVar[Saving | None] = ContextVar("ratoon_saving", default=None)
 
 
-@contextmanager
-def guard(doing: str, context: RunContext | None) -> Iterator[None]:
-    """Keep an error from breaking the user's run: one warning for each, unless the project asks for ``strict``."""
-    try:
-        yield
-    except Exception as error:
-        if context is not None and context.strict:
-            raise
-        message = f"ratoon could not {doing} ({type(error).__name__}: {error}); the pipeline goes on"
-        tracked = known_run(context.run_id) if context is not None else None
-        if tracked is None or message not in tracked.warned:
-            logger.warning("%s", message)
-            logger.debug("the cause:", exc_info=True)
-        if tracked is not None:
-            tracked.warned.add(message)
-
-
 def node_starts(tracked: Tracked, node: Any, catalog: Any, inputs: Mapping[str, object]) -> None:
     """Record what a node received: parameters, and the datasets that were loaded for it."""
     with guard(f"record the parameters of node {node.name!r}", tracked.context):
-        _log_params(tracked, node.name, inputs)
+        _log_params(tracked, inputs)
     for name, value in inputs.items():
         if not is_param(name):
             with guard(f"record the dataset {name!r}", tracked.context):
-                _log_dataset(tracked, catalog, name, value, saved=False)
+                record_dataset(tracked, catalog, name, value, saved=False)
+    surrounding.enter(tracked.run)
     tracked.started[node.name] = time.perf_counter()
 
 
-def node_ends(tracked: Tracked, node: Any, inputs: Mapping[str, object], outputs: Mapping[str, object]) -> None:
-    """Record how long a node took, and the metrics and models among what it returned."""
-    _log_seconds(tracked, node)
-    tracked.unsaved[node.name] = set(outputs)
+def node_ends(saving: Saving, inputs: Mapping[str, object], outputs: Mapping[str, object]) -> None:
+    """Record how long a node took, and what is worth recording among what it returned."""
+    tracked, catalog, node = saving
+    _note_time(tracked, node)
+    surrounding.leave(tracked.run)
+    if outputs:
+        tracked.unsaved[node.name] = set(outputs)
+    beside = {**inputs, **outputs}
     for name, value in outputs.items():
         with guard(f"record the output {name!r} of node {node.name!r}", tracked.context):
-            record_output(tracked, name, value, {**inputs, **outputs})
-    tracked.flush_if_attached()
+            record_output(tracked, Output(catalog, name, value, inputs, beside))
+    if tracked.context.plan.kept:
+        with guard(f"keep what node {node.name!r} returned for a pipeline model", tracked.context):
+            keep_values(tracked, outputs)
+    _flush_worker(tracked)
 
 
 def node_fails(tracked: Tracked, node: Any) -> None:
     """Record which node failed, and after which time."""
-    _log_seconds(tracked, node)
+    _note_time(tracked, node, failed=True)
+    surrounding.leave(tracked.run)
     tracked.run.set_tag(FAILED_NODE, node.name)
-    tracked.flush_if_attached()
+    _flush_worker(tracked)
 
 
 def expect_saves(saving: Saving | None) -> None:
@@ -91,25 +87,45 @@ def dataset_saved(name: str, data: object, node: Any) -> None:
         return
     tracked = saving.tracked
     if inspect.isgeneratorfunction(node.func):
-        data = None  # one chunk of many, which is not what the dataset looks like
+        # One chunk of many: what the dataset looks like, and its files, are known when the last one is there.
+        tracked.expect_chunks(name, saving.catalog)
+        return
     with guard(f"record the dataset {name!r}", tracked.context):
-        _log_dataset(tracked, saving.catalog, name, data, saved=True)
-        tracked.flush_if_attached()
+        record_dataset(tracked, saving.catalog, name, data, saved=True)
     waiting = tracked.unsaved.get(node.name, set())
     waiting.discard(name)
     if not waiting:
         tracked.unsaved.pop(node.name, None)
         _saving.set(None)
+        with guard("record the datasets", tracked.context):
+            write_inputs(tracked, now=tracked.owned is None)
 
 
-def node_at_fault(tracked: Tracked) -> str | None:
-    """The only node that is under way; None if there is none or more than one."""
-    under_way = set(tracked.started) | set(tracked.unsaved)
-    return under_way.pop() if len(under_way) == 1 else None
+def settle(tracked: Tracked) -> None:
+    """Finish what was put off while nodes ran; called when this process will run no more of them."""
+    with guard("record what was saved in chunks", tracked.context):
+        settle_chunks(tracked)
+    with guard("record the datasets", tracked.context):
+        write_inputs(tracked, now=True)
+    with guard("keep the files of datasets", tracked.context):
+        tracked.uploads.finish()
 
 
-def _log_params(tracked: Tracked, node_name: str, inputs: Mapping[str, object]) -> None:
+def _flush_worker(tracked: Tracked) -> None:
+    """Make everything durable, if this is a worker process: nobody tells it when the run ends."""
+    if tracked.owned is None:
+        with guard("record the datasets", tracked.context):
+            write_inputs(tracked, now=True)
+        tracked.run.flush()
+
+
+def _log_params(tracked: Tracked, inputs: Mapping[str, object]) -> None:
     received = received_params(inputs, tracked.context.redactor)
+    if not received:
+        return
+    selection = tracked.context.config.params
+    if not selection.is_everything:
+        received = {key: value for key, value in received.items() if selection.picks(key)}
     with tracked.lock:
         new = {key: value for key, value in received.items() if key not in tracked.params}
         other = [key for key, value in received.items() if tracked.params.get(key, value) != value]
@@ -120,25 +136,17 @@ def _log_params(tracked: Tracked, node_name: str, inputs: Mapping[str, object]) 
         raise ValueError(f"{', '.join(other)} had another value before in this run; the first one is kept")
 
 
-def _log_dataset(tracked: Tracked, catalog: Any, name: str, data: object, *, saved: bool) -> None:
-    role, other = ("output", "input") if saved else ("input", "output")
-    with tracked.lock:
-        if (name, role) in tracked.datasets:
-            return
-        tracked.datasets.add((name, role))
-    dataset = describe_dataset(catalog, name, data, saved=saved)
-    if dataset is None:
+def _note_time(tracked: Tracked, node: Any, *, failed: bool = False) -> None:
+    """Record how long a node's function took, with the run and for the one who ends it."""
+    began = tracked.started.pop(node.name, None)
+    if began is None:
         return
-    try:
-        tracked.run.log_input(dataset, role)
-    except InvalidInput as error:
-        if (name, other) not in tracked.datasets:
-            raise
-        # MLflow's own server keeps one role of a dataset in a run; the first one tells where it came from.
-        logger.info("dataset %r is kept as %s only: %s", name, other, error)
-
-
-def _log_seconds(tracked: Tracked, node: Any) -> None:
-    started = tracked.started.pop(node.name, None)
-    if started is not None:
-        tracked.run.log_metric(seconds_key(node.name), time.perf_counter() - started)
+    seconds, ended = time.perf_counter() - began, now_ms()
+    tracked.run.log_metric(seconds_key(node.name), seconds, timestamp=ended)
+    started = ended - round(seconds * 1000)
+    noted = NodeTime(node=node.name, started=started, ended=ended, seconds=seconds, failed=failed)
+    if tracked.owned is not None:
+        tracked.times[node.name] = noted
+    elif tracked.context.folder is not None:
+        with guard(f"tell the main process about node {node.name!r}", tracked.context):
+            note_time(tracked.context.folder, noted)

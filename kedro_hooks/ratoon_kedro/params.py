@@ -6,9 +6,11 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
+_MOST_KNOWN = 10_000  # keys of which is kept in memory what was found out about them
 LONGEST = 6000  # characters of a value that every store holds
 
 # Read against each part of a key in snake case: `max_tokens`, `tokenizer` and `monkey` are not secrets.
@@ -27,9 +29,18 @@ class Redactor:
 
     def __init__(self, patterns: Sequence[str] = ()) -> None:
         self._patterns = tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
+        self._known: dict[str, bool] = {}
 
     def hides(self, key: str) -> bool:
         """Whether the value under such a dotted key must not be recorded."""
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[key] = self._looks_secret(key)
+        return known
+
+    def _looks_secret(self, key: str) -> bool:
         parts = (_CAMEL.sub("_", part).lower().replace("-", "_") for part in key.split("."))
         return any(_SECRET.search(part) for part in parts) or any(pattern.search(key) for pattern in self._patterns)
 
@@ -70,10 +81,16 @@ def is_param(dataset_name: str) -> bool:
     return dataset_name == "parameters" or dataset_name.startswith("params:")
 
 
+@lru_cache(maxsize=4096)
 def safe_key(name: str) -> str:
     """The name with every character that a store refuses replaced by an underscore."""
     name = _FOREIGN.sub("_", name)
     return "/".join(part if part.strip(".") else "_" for part in name.split("/"))[:250]
+
+
+def safe_part(name: str) -> str:
+    """The name as one part of a path, with every character that a path or a store has a use for replaced."""
+    return safe_key(name).replace("/", "_").replace(":", "_")[:200].strip(".") or "_"
 
 
 def without_userinfo(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
-from ratoon_kedro.switches import is_tracked, switched_off
+from ratoon_kedro.switches import CATALOG_KEY, is_tracked, switched_off
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,27 @@ class RatoonHooks:
 
             announce(context.config_loader)
             remember_project(context)
+            # What this thread logs from now on is of the run that it prepares.
+            if (logs := sys.modules.get("ratoon_kedro.logs")) is not None:
+                logs.bind("")
         except Exception as error:
             _warn("learn about the project", error)
+
+    @hook_impl
+    def after_catalog_created(self, catalog: Any, conf_catalog: dict[str, Any], parameters: dict[str, Any]) -> None:
+        """Learn how the catalog is configured, and which parameters there are."""
+        if switched_off():
+            return
+        try:
+            from ratoon_kedro.effective import remember_catalog
+
+            remember_catalog(catalog, conf_catalog, parameters)
+            if "ratoon_kedro.datasets." in str(conf_catalog):
+                from ratoon_kedro.datasets.binding import name_datasets
+
+                name_datasets(catalog)
+        except Exception as error:
+            _warn("learn about the catalog", error)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
@@ -61,8 +80,9 @@ class RatoonHooks:
     def before_node_run(self, node: Any, catalog: Any, inputs: dict[str, Any]) -> None:
         """Record the parameters and datasets that the node received."""
         if (context := _context(catalog)) is not None:
-            from ratoon_kedro import nodes, state
+            from ratoon_kedro import logs, nodes, state
 
+            logs.bind(context.run_id)
             nodes.expect_saves(None)
             with nodes.guard(f"record the start of node {node.name!r}", context):
                 nodes.node_starts(state.tracked_run(context), node, catalog, inputs)
@@ -75,8 +95,9 @@ class RatoonHooks:
 
             with nodes.guard(f"record the end of node {node.name!r}", context):
                 tracked = state.tracked_run(context)
-                nodes.expect_saves(nodes.Saving(tracked, catalog, node))
-                nodes.node_ends(tracked, node, inputs, outputs)
+                saving = nodes.Saving(tracked, catalog, node)
+                nodes.expect_saves(saving)
+                nodes.node_ends(saving, inputs, outputs)
 
     @hook_impl
     def on_node_error(self, node: Any, catalog: Any) -> None:
@@ -99,9 +120,11 @@ class RatoonHooks:
         """End the run well."""
         if (context := _context(catalog)) is not None:
             from ratoon.entities import RunStatus
-            from ratoon_kedro import lifecycle, nodes
+            from ratoon_kedro import lifecycle, nodes, state
 
             with nodes.guard("end the run", context):
+                if (tracked := state.known_run(context.run_id)) is not None:
+                    nodes.settle(tracked)
                 lifecycle.finish(context.run_id, RunStatus.FINISHED)
 
     @hook_impl
@@ -111,11 +134,17 @@ class RatoonHooks:
             from ratoon_kedro import lifecycle, nodes, state
 
             with nodes.guard("end the run", context):
-                lifecycle.fail(state.tracked_run(context), error)
+                tracked = state.tracked_run(context)
+                nodes.settle(tracked)
+                lifecycle.fail(tracked, error)
 
 
 def _context(catalog: Any) -> Any:
     """The context of the run that the catalog belongs to; None if it is not tracked."""
+    # Kedro's public ways to a dataset list all names and describe it for a log: a quarter of what a node costs here.
+    held = getattr(getattr(catalog, "_datasets", {}).get(CATALOG_KEY), "_data", None)
+    if hasattr(held, "run_id"):
+        return held
     if not is_tracked(catalog):
         return None
     try:

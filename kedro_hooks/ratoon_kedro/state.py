@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ratoon_kedro.context import RunContext
+from ratoon_kedro.context import Project, RunContext
+from ratoon_kedro.dataset_options import DatasetOptions, options_of
+from ratoon_kedro.uploads import Uploads
 
 if TYPE_CHECKING:
+    from ratoon.entities import DatasetInput
     from ratoon.tracking.client import Client
     from ratoon.tracking.run import ActiveRun
+    from ratoon_kedro.effective import Resolved
+    from ratoon_kedro.run_folder import NodeTime
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,10 @@ class Owned:
 
     pipeline: Any
     since: int  # milliseconds since the epoch
+    catalog: Any
+    project: Project
+    run_params: Mapping[str, Any]
+    resolved: Resolved
 
 
 @dataclass
@@ -32,17 +42,33 @@ class Tracked:
     owned: Owned | None = None
     params: dict[str, str] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)  # node -> perf_counter()
+    times: dict[str, NodeTime] = field(default_factory=dict)
     unsaved: dict[str, set[str]] = field(default_factory=dict)  # node -> outputs that are still to be saved
-    datasets: set[tuple[str, str]] = field(default_factory=set)
-    warned: set[str] = field(default_factory=set)
+    datasets: set[tuple[str, str]] = field(default_factory=set)  # (name, role)
+    options: dict[str, DatasetOptions] = field(default_factory=dict)
+    chunked: dict[str, Any] = field(default_factory=dict)  # dataset that was saved piece by piece -> catalog
+    inputs: list[DatasetInput] = field(default_factory=list)  # waiting to be written
+    writing: threading.Timer | None = None  # what will write them
+    uploads: Uploads = field(default_factory=Uploads)
     lock: threading.Lock = field(default_factory=threading.Lock)
     # One model at a time: what saving imports, threads that import it together may find half made.
     saving_model: threading.Lock = field(default_factory=threading.Lock)
+    # One figure at a time: Matplotlib's state is not made for threads.
+    drawing: threading.Lock = field(default_factory=threading.Lock)
 
-    def flush_if_attached(self) -> None:
-        """Make everything durable, if this is a worker process: nobody tells it when the run ends."""
-        if self.owned is None:
-            self.run.flush()
+    def options_of(self, catalog: Any, name: str) -> DatasetOptions:
+        """What the catalog says about recording a dataset; looked up once for each."""
+        options = self.options.get(name)
+        if options is None:
+            options = self.options[name] = options_of(catalog.get(name), name)
+        return options
+
+    def expect_chunks(self, name: str, catalog: Any) -> None:
+        """Remember a dataset that is saved piece by piece, until this process runs no more nodes."""
+        with self.lock:
+            if not self.chunked and self.owned is None:
+                _settle_at_exit(self)
+            self.chunked[name] = catalog
 
 
 class _Runs:
@@ -97,7 +123,24 @@ def owned_runs() -> list[str]:
 
 def _attach(context: RunContext) -> Tracked:
     from ratoon.tracking.client import Client
+    from ratoon.tracking.run import ActiveRun
 
     client = Client(context.settings)
-    run = client.attach(context.run_id)
+    run = client.attach(context.run_id) if context.run is None else ActiveRun(client, context.run)
     return Tracked(context, client, run, params=dict(run.info.params))
+
+
+def _settle_at_exit(tracked: Tracked) -> None:
+    """Settle when a worker process leaves, which it does before the pipeline ends: no hook tells it of the last node.
+
+    It does so without its atexit functions, but not without its finalizers; that of the writer comes later.
+    """
+    from multiprocessing.util import Finalize
+
+    def settle_and_flush() -> None:
+        from ratoon_kedro.nodes import settle
+
+        settle(tracked)
+        tracked.run.flush()
+
+    Finalize(None, settle_and_flush, exitpriority=200)

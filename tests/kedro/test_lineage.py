@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
+import time
+import tracemalloc
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -8,8 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset, DataCatalog, MemoryDataset, Version
+from kedro_datasets.json import JSONDataset
+from kedro_datasets.partitions import PartitionedDataset
 
-from ratoon_kedro.lineage import describe_dataset
+from ratoon.entities import Dataset
+from ratoon_kedro.lineage import Wanted, describe_dataset, digest_of_value
+from ratoon_kedro.params import Redactor
+from ratoon_kedro.profile import profile_of
+from ratoon_kedro.schema import columns_of, schema_of
+from ratoon_kedro.stored_files import digest_of_files, files_of
 
 
 class TextFile(AbstractVersionedDataset[str, str]):
@@ -106,24 +117,185 @@ def test_no_password_gets_into_the_place() -> None:
     assert json.loads(described.source)["path"] == "postgresql://[redacted]@host/db"
 
 
+TENSORS = {
+    "mlflow_tensorspec": {"features": '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]'}
+}
+
+
 @pytest.mark.parametrize(
     ("data", "profile", "schema"),
     [
         (
-            pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": [True, False]}),
-            {"num_rows": 2, "num_columns": 3},
-            [("a", "long"), ("b", "string"), ("c", "boolean")],
+            pd.DataFrame({"a": [1, 2], "b": ["x", "x"], "c": [True, None], "password": [3, 4], "d": [0.5, None]}),
+            {
+                "num_rows": 2,
+                "num_columns": 5,
+                "num_elements": 10,
+                "columns": [
+                    {"name": "a", "min": 1, "max": 2, "mean": 1.5, "nulls": 0},
+                    {"name": "b", "distinct": 1, "nulls": 0},
+                    {"name": "c", "distinct": 1, "nulls": 1},
+                    {"name": "password", "hidden": True},
+                    {"name": "d", "min": 0.5, "max": 0.5, "mean": 0.5, "nulls": 1},
+                ],
+            },
+            {
+                "mlflow_colspec": [
+                    {"type": "long", "name": "a"},
+                    {"type": "string", "name": "b"},
+                    {"type": "string", "name": "c"},
+                    {"type": "long", "name": "password"},
+                    {"type": "double", "name": "d"},
+                ]
+            },
         ),
-        (np.zeros((3, 2)), {"num_rows": 3, "shape": [3, 2], "dtype": "float64"}, None),
-        (pd.Series([1.5]), {"num_rows": 1, "shape": [1], "dtype": "float64"}, None),
+        (
+            np.array([[0.5, 1.5], [2.5, np.nan]]),
+            {
+                **{"num_rows": 2, "shape": [2, 2], "dtype": "float64", "num_elements": 4},
+                **{"min": 0.5, "max": 2.5, "mean": 1.5, "nulls": 1},
+            },
+            TENSORS,
+        ),
         ({"a": 1}, None, None),
         ("text", None, None),
     ],
 )
 def test_tables_and_arrays_have_a_profile(tmp_path: Path, data: object, profile: object, schema: object) -> None:
     catalog = DataCatalog({"text": LocalFile(str(tmp_path / "a.txt"))})
-    described = describe_dataset(catalog, "text", data, saved=False)
+    wanted = Wanted(hides=Redactor().hides)
+    described = describe_dataset(catalog, "text", data, saved=False, wanted=wanted)
     assert described is not None
     assert (json.loads(described.profile) if described.profile else None) == profile
-    columns = json.loads(described.schema)["mlflow_colspec"] if described.schema else None
-    assert (columns and [(column["name"], column["type"]) for column in columns]) == schema
+    assert (json.loads(described.schema) if described.schema else None) == schema
+
+
+def test_a_profile_that_nobody_wants_tells_the_size_only(tmp_path: Path) -> None:
+    catalog = DataCatalog({"text": LocalFile(str(tmp_path / "a.txt"))})
+    frame = pd.DataFrame({"a": [1, 2]})
+    described = describe_dataset(catalog, "text", frame, saved=False, wanted=Wanted(profile=False))
+    assert described is not None
+    assert json.loads(described.profile or "") == {"num_rows": 2, "num_columns": 1, "num_elements": 2}
+
+
+@pytest.mark.parametrize("rows", [20_001, 5_000_000])
+def test_figures_of_a_long_table_are_those_of_a_part_and_say_so(rows: int) -> None:
+    found = profile_of(pd.DataFrame({"a": np.arange(rows)}), lambda column: False)
+    assert found is not None
+    sample = found["sample"]
+    assert sample["rows"] <= 10_000
+    assert sample["rows"] == len(range(0, rows, sample["every"]))
+    (column,) = found["columns"]
+    assert column["max"] == (sample["rows"] - 1) * sample["every"]
+
+
+@pytest.mark.parametrize(
+    "data", [pd.DataFrame({"a": np.arange(5_000_000)}), np.zeros((2_500_000, 2)), pd.DataFrame(np.zeros((20, 20_000)))]
+)
+def test_a_huge_table_is_neither_copied_nor_read_through(data: Any) -> None:
+    size = data.nbytes if isinstance(data, np.ndarray) else int(data.memory_usage(index=False).sum())
+    profile_of(data, lambda column: False)
+    tracemalloc.start()
+    try:
+        begin = time.perf_counter()
+        assert profile_of(data, lambda column: False) is not None
+        assert schema_of(data) is not None
+        taken, peak = time.perf_counter() - begin, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < max(size / 8, 3_000_000)
+    assert taken < 1
+
+
+def test_types_of_columns_are_in_mlflows_words() -> None:
+    frame = pd.DataFrame(
+        {
+            "short": np.array([1], dtype="int32"),
+            "half": np.array([1], dtype="float32"),
+            "nullable": pd.array([1], dtype="Int64"),
+            "when": pd.to_datetime(["2026-01-01"]),
+            "kind": pd.Categorical(["a"]),
+            "text": ["a"],
+        }
+    )
+    assert dict(columns_of(frame)) == {
+        "short": "integer",
+        "half": "float",
+        "nullable": "long",
+        "when": "datetime",
+        "kind": "string",
+        "text": "string",
+    }
+
+
+def test_a_table_in_memory_is_recorded_when_it_was_made() -> None:
+    catalog = DataCatalog({"table": MemoryDataset()})
+    frame = pd.DataFrame({"a": [1, 2]})
+    described = describe_dataset(catalog, "table", frame, saved=True)
+    assert described is not None
+    assert json.loads(described.source) == {"type": "kedro.io.memory_dataset.MemoryDataset"}
+    assert describe_dataset(catalog, "table", frame.copy(), saved=True) == described
+    other = describe_dataset(catalog, "table", pd.DataFrame({"a": [1, 3]}), saved=True)
+    assert other is not None and other.digest != described.digest
+    assert describe_dataset(catalog, "table", frame, saved=False) is None
+
+
+def test_a_digest_of_the_content_depends_on_nothing_else(tmp_path: Path) -> None:
+    content, digests = Wanted(content=True), []
+    for name, text in (("a.txt", "one"), ("b.txt", "one"), ("c.txt", "two")):
+        (tmp_path / name).write_text(text)
+        catalog = DataCatalog({"text": LocalFile(str(tmp_path / name))})
+        described = describe_dataset(catalog, "text", text, saved=True, wanted=content)
+        assert described is not None
+        digests.append(described.digest)
+    assert digests[0] == digests[1] != digests[2]
+    assert digests[0] == hashlib.sha256(b"one").hexdigest()[:32]
+
+
+def test_a_folder_has_a_digest_of_all_its_files(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    (folder / "a.csv").write_text("a\n1\n")
+    stored = PartitionedDataset(path=str(folder), dataset="pandas.CSVDataset", filename_suffix=".csv")
+    catalog = DataCatalog({"parts": stored})
+
+    def described() -> Dataset:
+        found = describe_dataset(catalog, "parts", stored.load(), saved=False, wanted=Wanted(content=True))
+        assert found is not None
+        return found
+
+    first = described()
+    assert json.loads(first.profile or "") == {"partitions": 1}
+    assert described() == first
+    (folder / "b.csv").write_text("a\n2\n")
+    stored.release()
+    second = described()
+    assert json.loads(second.profile or "") == {"partitions": 2}
+    assert second.digest != first.digest
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["text", b"bytes", {"b": 1, "a": [1, 2]}, 3, np.arange(3), pd.DataFrame({"a": [1], "b": ["x"]}), pd.Series([1])],
+)
+def test_a_value_without_a_file_has_a_digest_of_its_content(value: Any) -> None:
+    digest = digest_of_value(value)
+    assert digest is not None and len(digest) == 32
+    assert digest_of_value(copy.deepcopy(value)) == digest
+
+
+def test_what_nobody_knows_has_no_digest_of_its_content() -> None:
+    assert digest_of_value(object()) is None
+    assert digest_of_value({"a": object()}) is None
+
+
+def test_a_file_in_another_place_is_found_through_its_filesystem() -> None:
+    stored = JSONDataset(filepath="memory://bucket/report.json")
+    stored.save({"a": 1})
+    described = describe_dataset(DataCatalog({"r": stored}), "r", None, saved=True, wanted=Wanted(content=True))
+    assert described is not None
+    assert json.loads(described.source)["path"].startswith("memory://")
+    files = files_of(stored, None)
+    assert files is not None
+    assert files.names == ["report.json"]
+    assert described.digest == digest_of_files(files)[:32]

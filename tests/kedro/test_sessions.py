@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ratoon.entities import RunStatus
 
 if TYPE_CHECKING:
-    from conftest import WineProject
+    from conftest import SturdyProject, WineProject
 
 AT_ONCE = """
 import json
@@ -64,6 +67,31 @@ def test_runs_at_once_do_not_mix(project: WineProject) -> None:
         }
         graph = json.loads(project.read_artifact(run, "kedro/pipeline.json"))
         assert [node["status"] for node in graph["nodes"]] == ["finished"] * 3
+        configuration = json.loads(project.read_artifact(run, "kedro/configuration.json"))
+        assert configuration["parameters"]["seed"] == seed
+        assert configuration["run_params"]["run_id"] == f"run-{seed}"
+
+
+@pytest.mark.slow
+def test_runs_at_once_keep_a_log_each(sturdy: SturdyProject) -> None:
+    pipelines = sturdy.path / "src" / "wine" / "pipelines"
+    shutil.rmtree(pipelines / "light")  # its nodes have the same names
+    package = pipelines / "sturdy" / "__init__.py"
+    package.write_text(package.read_text().replace('logger.warning("end")', 'logger.warning("end with %s", side)'))
+    (sturdy.path / "conf" / "base" / "catalog_sturdy.yml").unlink()  # runs at once must not write the same files
+    execute(sturdy, AT_ONCE.replace('"light"', '"sturdy"'))
+    runs = {run.tags["kedro.run_id"]: run for run in sturdy.runs()}
+    assert len(runs) == 8
+    for seed in range(8):
+        run = runs[f"run-{seed}"]
+        said = [line.partition("Z ")[2] for line in sturdy.read_artifact(run, "kedro/run.log").decode().splitlines()]
+        own = [line for line in said if "wine.pipelines.sturdy" in line]
+        assert own == [
+            f"WARNING wine.pipelines.sturdy: begin with seed {seed} for https://[redacted]@db/wines",
+            f"WARNING wine.pipelines.sturdy: end with {{'four': {seed * 2.0}}}",
+        ]
+        for what, times in {"Running node: ": 4, "Completed node: ": 4, "Saving data to ": 5, "from first": 2}.items():
+            assert sum(what in line for line in said) == times, what
 
 
 def test_a_failure_leaves_the_next_run_alone_and_nothing_shows_in_the_catalog(project: WineProject) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import time
 import uuid
 from typing import TYPE_CHECKING
+
+import pytest
 
 from ratoon.entities import RunStatus
 from ratoon.tracking.models import load_model
@@ -97,3 +101,75 @@ def test_a_failed_run_registers_nothing(project: WineProject) -> None:
     done = project.kedro("run", "--params", "action=fail")
     assert done.returncode == 1
     assert project.client().registry.search_registered_models().items == ()
+
+
+def test_the_runs_name_is_made_from_its_template(project: WineProject) -> None:
+    project.write("conf/base/ratoon.yml", 'run_name: "{pipeline}/{env}/{params.seed}/{git}"\n')
+    assert project.kedro(*LIGHT, "--params", "seed=9").returncode == 0
+    assert project.only_run().run_name == "light/local/9/no-git"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_template_with_a_mistake_costs_the_name_only(project: WineProject, strict: bool) -> None:
+    project.write("conf/base/ratoon.yml", f'strict: {str(strict).lower()}\nrun_name: "{{pipelin}}"\n')
+    done = project.kedro(*LIGHT)
+    output = done.stdout + done.stderr
+    assert done.returncode == int(strict)
+    assert "setting 'run_name' has the unknown field 'pipelin'; did you mean 'pipeline'?" in output
+    if not strict:
+        assert len(project.complaints(output)) == 1
+        assert project.only_run().run_name == "light"
+
+
+def test_pipelines_can_be_left_out(project: WineProject) -> None:
+    project.write("conf/base/ratoon.yml", "pipelines: {exclude: [li*]}\n")
+    assert project.kedro(*LIGHT).returncode == 0
+    assert not (project.path / ".ratoon").exists()
+
+
+def test_the_machine_is_watched_if_somebody_asks(project: WineProject) -> None:
+    project.write("conf/base/ratoon.yml", "system_metrics: 0.2\n")
+    process = project.start(*LIGHT, "--params", "action=wait")
+    deadline = time.monotonic() + 60
+    while not (project.path / "waiting").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1)
+    process.terminate()
+    process.communicate(timeout=30)
+    metrics = project.only_run().metrics
+    assert metrics["system/cpu_utilization_percentage"].step >= 1
+
+
+def test_the_effective_configuration_is_kept_without_secrets(project: WineProject) -> None:
+    project.write(
+        "conf/base/catalog_more.yml",
+        """
+table:
+  type: wine.datasets.JSONReport
+  filepath: s3://bucket/table.json
+  credentials: dev_s3
+  fs_args: {secret_key: hunter2, endpoint: "https://anna:hunter2@s3.local"}
+"{name}_report":
+  type: wine.datasets.JSONReport
+  filepath: data/{name}.json
+  metadata: {ratoon: {log: false}}
+  credentials: {token: hunter2}
+""",
+    )
+    project.write("conf/local/credentials.yml", "dev_s3: {key: hunter2}\n")
+    given = "seed=8,db.password=hunter2,db.url='https://anna:hunter2@db/wines'"
+    done = project.kedro(*LIGHT, "--params", given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = project.read_artifact(project.only_run(), "kedro/configuration.json")
+    assert b"hunter2" not in text
+    document = json.loads(text)
+    assert document["parameters"]["seed"] == 8
+    assert document["run_params"]["pipeline_names"] == ["light"]
+    assert document["run_params"]["runner"] == "SequentialRunner"
+    assert document["run_params"]["runtime_params"]["db"]["password"] == "[redacted]"
+    assert document["catalog"]["table"]["credentials"] == "dev_s3"
+    assert document["catalog"]["table"]["fs_args"]["endpoint"] == "https://[redacted]@s3.local"
+    assert document["catalog"]["{name}_report"]["metadata"] == {"ratoon": {"log": False}}
+    assert document["ratoon"]["experiment"] == "wine"
+    assert document["ratoon"]["datasets"]["digest"] == "cheap"

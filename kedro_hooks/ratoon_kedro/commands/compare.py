@@ -1,0 +1,21 @@
+"""``kedro ratoon compare``: what ``ratoon compare`` shows, for this project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ratoon_kedro.core_cli import PASS_ON, env_option, forward
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+
+@click.command(context_settings=PASS_ON)
+@env_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def compare(metadata: ProjectMetadata, env: str | None, arguments: tuple[str, ...]) -> None:
+    """Show runs side by side: everything that 'ratoon compare' takes."""
+    forward(metadata, env, ["compare", *arguments])

@@ -1,0 +1,21 @@
+"""``kedro ratoon model``: what ``ratoon models`` shows, for this project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ratoon_kedro.core_cli import PASS_ON, env_option, forward
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+
+@click.command(context_settings=PASS_ON)
+@env_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def model(metadata: ProjectMetadata, env: str | None, arguments: tuple[str, ...]) -> None:
+    """Look at models: everything that 'ratoon models' takes."""
+    forward(metadata, env, ["models", *arguments])

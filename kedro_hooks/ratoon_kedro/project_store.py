@@ -1,0 +1,86 @@
+"""Where the project of a command keeps its runs: what a tracked run of the project would find out for itself."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from ratoon.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+# What another process is told about the store, as RATOON_<KEY>.
+PLACES = ("tracking_uri", "registry_uri", "artifact_root")
+KEYS = (*PLACES, "experiment")
+
+
+class ProjectStore(Struct, frozen=True, kw_only=True):
+    """A project and the store of its runs.
+
+    Attributes:
+        path: The project's folder.
+        package: Its package.
+        env: The environment that was asked for; None for the project's own default.
+        conf_source: The folder of its configuration.
+        settings: Where runs, models and files are kept.
+        experiment: The experiment of its runs.
+        config_loader: Kedro's.
+    """
+
+    path: Path
+    package: str
+    env: str | None
+    conf_source: Path
+    settings: Settings
+    experiment: str
+    config_loader: Any
+
+    def variables(self) -> dict[str, str]:
+        """Environment variables that lead another process to the same store."""
+        return {f"RATOON_{key.upper()}": str(getattr(self.settings, key)) for key in PLACES}
+
+
+def store_of(metadata: ProjectMetadata, env: str | None = None) -> ProjectStore:
+    """Read what the project says about its runs; from then on this process shows the project's credentials.
+
+    Args:
+        metadata: The project, as Kedro hands it to commands.
+        env: The environment whose ``ratoon.yml`` is read; the one that ``kedro run`` would take if None.
+
+    Raises:
+        InvalidSetting: ``ratoon.yml`` or the environment cannot be used; the message names file, key and value.
+    """
+    from kedro.framework.project import settings as kedro_settings
+
+    from ratoon_kedro.config import announce, load_config
+    from ratoon_kedro.credentials import find_credentials, use_credentials
+
+    env = env or os.environ.get("KEDRO_ENV") or None
+    path = Path(metadata.project_path)
+    with warnings.catch_warnings():
+        # What Kedro's loader thinks of the libraries below it is nothing that a command's user can change.
+        warnings.simplefilter("ignore")
+        loader = kedro_settings.CONFIG_LOADER_CLASS(
+            conf_source=str(path / kedro_settings.CONF_SOURCE), env=env, **kedro_settings.CONFIG_LOADER_ARGS
+        )
+        announce(loader)
+        config = load_config(loader)
+        use_credentials(find_credentials(config.credentials, loader))
+    # As in a run: the environment goes before ratoon.yml.
+    given = {key: getattr(config, key) for key in KEYS if not os.environ.get(f"RATOON_{key.upper()}")}
+    found = load_settings(path, **given)
+    package = str(metadata.package_name)
+    return ProjectStore(
+        path=path,
+        package=package,
+        env=env,
+        conf_source=path / kedro_settings.CONF_SOURCE,
+        settings=found,
+        experiment=package if found.experiment == "Default" else found.experiment,
+        config_loader=loader,
+    )
