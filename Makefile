@@ -9,8 +9,9 @@ BIN = $(VENV)/bin
 demo: $(VENV)/installed-demo
 	$(BIN)/python examples/demo.py
 
+# The tests that are marked as slow take part with ALL=1, as CI runs them; SLOW=1 runs them alone.
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(ALL),,-m "$(if $(SLOW),,not )slow")
 
 lint: $(VENV)/installed-test $(VENV)/installed-lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ starts, the median of interleaved rounds.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,6 +36,9 @@ def main() -> None:
         }
         for contestant in contestants.values():  # each makes its database, and compiles what was installed
             contestant.ask("cold")
+        counts = {key: contestant.ask("tracked")["params"] for key, contestant in contestants.items()}
+        if counts != {"limit": 0, "ours": 200, "mlflow": 200}:
+            sys.exit(f"the first run tracked {counts} params; it should be 200 with a plugin and none without")
         rows = (
             Row.of(text, in_turns(contestants, question, given.rounds), "cpu") for question, text in QUESTIONS.items()
         )

@@ -1,0 +1,1 @@
+"""How diabetes progresses within a year."""

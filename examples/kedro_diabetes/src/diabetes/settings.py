@@ -1,0 +1,1 @@
+"""Nothing here: ratoon needs no line in it."""
