@@ -6,13 +6,16 @@ The keys are flat, because Kedro's environments overwrite each other by top-leve
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ratoon.errors import InvalidSetting
+from ratoon.settings import Settings, load_settings
 from ratoon_kedro.selection import EVERYTHING, NOTHING, Selection
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "ratoon.yml"
 PATTERNS = ("ratoon*", "ratoon*/**", "**/ratoon*")
+# What a project may say in place of ratoon's own settings.
+PLACES = ("tracking_uri", "registry_uri", "artifact_root", "experiment")
 
 
 class DatasetSelection(Selection, frozen=True):
@@ -155,6 +160,13 @@ def parse_config(content: Mapping[str, Any], config_loader: Any = None) -> Confi
         if value is not None:
             values[key] = checked(key, value, source)
     return Config(**values)
+
+
+def settings_of(path: Path, package: str, config: Config) -> Settings:
+    """Where a project keeps its runs; the environment goes before ``ratoon.yml``: an orchestrator has the last word."""
+    given = {key: getattr(config, key) for key in PLACES if not os.environ.get(f"RATOON_{key.upper()}")}
+    settings = load_settings(path, **given)
+    return replace(settings, experiment=package) if settings.experiment == "Default" else settings
 
 
 class Source:

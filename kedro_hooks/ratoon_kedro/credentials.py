@@ -44,9 +44,7 @@ def find_credentials(key: str | None, config_loader: Any) -> Credentials | None:
     fits = isinstance(found, Mapping) and bool(found) and set(found) <= set(FIELDS)
     fits = fits and all(isinstance(value, str) and value for value in found.values())
     if not fits or not ("token" in found or {"username", "password"} <= set(found)):
-        raise InvalidSetting(
-            f"credentials {key!r} are not for a server; give them a token, or username and password"
-        )
+        raise InvalidSetting(f"credentials {key!r} are not for a server; give them a token, or username and password")
     return Credentials(**found)
 
 

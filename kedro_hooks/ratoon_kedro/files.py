@@ -7,7 +7,7 @@ from typing import Any
 from ratoon.errors import InvalidInput
 from ratoon_kedro.guarding import guard
 from ratoon_kedro.state import Tracked
-from ratoon_kedro.stored_files import Files, behind, files_of, version_of
+from ratoon_kedro.stored_files import Files, behind, files_of, lives_in_memory, version_of
 
 FOLDER = "kedro/datasets"
 
@@ -27,8 +27,7 @@ def keep_files(tracked: Tracked, stored: Any, dataset: str, *, asked: bool) -> N
         InvalidInput: The dataset was asked for and has no files.
     """
     stored = behind(stored)
-    ephemeral = getattr(stored, "_EPHEMERAL", False)
-    files = None if ephemeral else files_of(stored, version_of(stored, saved=True))
+    files = None if lives_in_memory(stored) else files_of(stored, version_of(stored, saved=True))
     if files is None:
         if asked:
             raise InvalidInput("it has no files; give it a type that writes some, or take the option 'artifact' away")

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ratoon_kedro.params import is_param, safe_key
 from ratoon_kedro.run_folder import NodeTime
+from ratoon_kedro.stored_files import lives_in_memory
 
 SECONDS = "kedro/seconds/"
 FAILED_NODE = "kedro.failed_node"
@@ -97,12 +98,8 @@ def _made_before(nodes: list[dict[str, Any]]) -> set[str]:
 
 def _outputs_are_there(node: dict[str, Any], catalog: Any) -> bool:
     known = catalog.keys()
-    stored = [name for name in node["outputs"] if name in known and not _lives_in_memory(catalog.get(name))]
+    stored = [name for name in node["outputs"] if name in known and not lives_in_memory(catalog.get(name))]
     return bool(stored) and all(catalog.exists(name) for name in stored)
-
-
-def _lives_in_memory(dataset: Any) -> bool:
-    return dataset is None or bool(getattr(dataset, "_EPHEMERAL", False))
 
 
 def _base(name: str) -> str:

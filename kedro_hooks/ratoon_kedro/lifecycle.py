@@ -7,14 +7,12 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from ratoon.clock import now_ms
 from ratoon.entities import RunStatus
-from ratoon.settings import KEYS, Settings, load_settings
+from ratoon.settings import Settings
 from ratoon_kedro import interrupts, logs
 from ratoon_kedro.command import pipeline_name, pipeline_names
-from ratoon_kedro.config import Config, load_config
+from ratoon_kedro.config import Config, load_config, settings_of
 from ratoon_kedro.context import Project, RunContext, put_context
 from ratoon_kedro.credentials import find_credentials, use_credentials
 from ratoon_kedro.datasets.binding import bind_datasets
@@ -22,6 +20,7 @@ from ratoon_kedro.effective import resolved_for
 from ratoon_kedro.fault import describe_error, node_at_fault
 from ratoon_kedro.graph import FAILED_NODE
 from ratoon_kedro.guarding import guard
+from ratoon_kedro.nodes import settle
 from ratoon_kedro.params import without_userinfo
 from ratoon_kedro.patching import keep_patch
 from ratoon_kedro.pipeline_model import forget_pipeline_models, log_pipeline_models, plan_pipeline_models
@@ -30,7 +29,7 @@ from ratoon_kedro.registering import register_models
 from ratoon_kedro.run_folder import log_path, make_folder, remove_folder
 from ratoon_kedro.run_names import run_name
 from ratoon_kedro.state import Owned, Tracked, keep, let_go, owned_runs
-from ratoon_kedro.tags import ERROR, tags_of
+from ratoon_kedro.tags import ERROR, TRIAL, tags_of
 
 if TYPE_CHECKING:
     from ratoon.tracking.client import Client
@@ -53,7 +52,7 @@ def start(project: Project, run_params: Mapping[str, Any], pipeline: Any, catalo
         logger.setLevel(logging.INFO)
     credentials = find_credentials(config.credentials, project.config_loader)
     use_credentials(credentials)
-    settings = _settings(project, config)
+    settings = settings_of(project.path, project.package, config)
     owned = Owned(pipeline, now_ms(), catalog, project, run_params, resolved_for(catalog))
     plan = plan_pipeline_models(config, pipeline_names(run_params), pipeline, catalog)
     client = Client(settings)
@@ -106,9 +105,10 @@ def finish(run_id: str, status: RunStatus, failure: Failure | None = None) -> No
     owned = tracked.owned
     try:
         with guard("complete the run's record", tracked.context):
+            settle(tracked)
             tracked.run.flush()
             write_records(tracked, owned, status, failure)
-            if status is RunStatus.FINISHED:
+            if status is RunStatus.FINISHED and TRIAL not in tracked.run.info.tags:
                 log_pipeline_models(tracked, owned)
                 register_models(tracked, owned.pipeline, owned.since, owned.project.path)
     finally:
@@ -190,14 +190,6 @@ def _failed_node(tracked: Tracked, error: BaseException) -> str | None:
         return node
     failed = [time.node for time in node_times(tracked).values() if time.failed]
     return failed[0] if len(failed) == 1 else None
-
-
-def _settings(project: Project, config: Config) -> Settings:
-    """The environment goes before ``ratoon.yml``, so that an orchestrator has the last word."""
-    places = ("tracking_uri", "registry_uri", "artifact_root", "experiment")
-    given = {key: getattr(config, key) for key in places if key in KEYS and not os.environ.get(f"RATOON_{key.upper()}")}
-    settings = load_settings(project.path, **given)
-    return replace(settings, experiment=project.package) if settings.experiment == "Default" else settings
 
 
 def _message(error: BaseException) -> str:

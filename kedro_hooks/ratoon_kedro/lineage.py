@@ -18,7 +18,15 @@ from ratoon.entities import Dataset
 from ratoon_kedro.params import without_userinfo
 from ratoon_kedro.profile import profile_of, text_of
 from ratoon_kedro.schema import schema_of
-from ratoon_kedro.stored_files import behind, digest_of_files, files_of, filesystem_of, path_of, version_of
+from ratoon_kedro.stored_files import (
+    behind,
+    digest_of_files,
+    files_of,
+    filesystem_of,
+    lives_in_memory,
+    path_of,
+    version_of,
+)
 
 IN_MEMORY = "kedro.io.memory_dataset.MemoryDataset"
 _STATE = ("size", "mtime", "etag", "ETag", "md5Hash", "last_modified", "LastModified", "updated")
@@ -57,7 +65,7 @@ def describe_dataset(catalog: Any, name: str, data: object, *, saved: bool, want
         None if it lives in memory only and is no table or array, or was not made in this run.
     """
     stored = behind(catalog.get(name))
-    ephemeral = getattr(stored, "_EPHEMERAL", False)
+    ephemeral = lives_in_memory(stored)
     if stored is None or (ephemeral and not saved):
         return None
     schema, profile = schema_of(data), profile_of(data, wanted.hides, figures=wanted.profile)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ratoon_kedro.guarding import guard
 from ratoon_kedro.lineage import base_name
 from ratoon_kedro.params import is_param, safe_key, safe_part
+from ratoon_kedro.stored_files import lives_in_memory
 
 if TYPE_CHECKING:
     from ratoon.tracking.outputs import Description
@@ -107,8 +108,9 @@ def _log_models(
         models = {"": found.model}
     if wanted and not models:  # asked for by name: the generic flavor may take what no other one knows
         models = {"": output.value}
+    is_registered = base_name(output.name) in tracked.context.config.register
     for key, model in models.items():
-        if _is_passed_on(output, model):
+        if not is_registered and _is_passed_on(output, model):
             continue
         name = f"{model_name(dataset)}.{_NOT_IN_MODEL_NAMES.sub('_', key)}" if key else model_name(dataset)
         with guard(f"log the model {name!r}", tracked.context), tracked.saving_model:
@@ -125,7 +127,12 @@ def _log_model(tracked: Tracked, name: str, model: object, beside: Mapping[str, 
 
 
 def _is_passed_on(output: Output, model: object) -> bool:
-    """Whether the node received this very model and did not change it: whoever made it has logged it already."""
+    """Whether the node received this very model and did not change it: whoever made it has logged it already.
+
+    What the project keeps in a file is another thing: its name is the one that people look for.
+    """
+    if not lives_in_memory(output.catalog.get(output.name)):
+        return False
     for name, value in output.inputs.items():
         if value is not model and value is not output.value:
             continue

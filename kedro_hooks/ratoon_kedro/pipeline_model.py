@@ -13,6 +13,7 @@ from ratoon_kedro.guarding import guard
 from ratoon_kedro.lineage import base_name
 from ratoon_kedro.pipeline_model_config import Plan
 from ratoon_kedro.pipeline_model_values import forget_values, new_folder
+from ratoon_kedro.stored_files import lives_in_memory
 
 if TYPE_CHECKING:
     from ratoon_kedro.config import Config
@@ -76,7 +77,7 @@ def _is_made_by(inference: Inference, pipeline: Any, catalog: Any) -> bool:
 
 def _in_memory(catalog: Any, name: str) -> bool:
     """Whether a dataset that the pipeline saves is gone when it has ended."""
-    return name not in catalog or bool(getattr(catalog.get(name), "_EPHEMERAL", False))
+    return name not in catalog or lives_in_memory(catalog.get(name))
 
 
 def _guard(doing: str, config: Config) -> Any:

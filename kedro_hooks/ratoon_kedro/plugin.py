@@ -120,11 +120,9 @@ class RatoonHooks:
         """End the run well."""
         if (context := _context(catalog)) is not None:
             from ratoon.entities import RunStatus
-            from ratoon_kedro import lifecycle, nodes, state
+            from ratoon_kedro import lifecycle, nodes
 
             with nodes.guard("end the run", context):
-                if (tracked := state.known_run(context.run_id)) is not None:
-                    nodes.settle(tracked)
                 lifecycle.finish(context.run_id, RunStatus.FINISHED)
 
     @hook_impl
@@ -134,9 +132,7 @@ class RatoonHooks:
             from ratoon_kedro import lifecycle, nodes, state
 
             with nodes.guard("end the run", context):
-                tracked = state.tracked_run(context)
-                nodes.settle(tracked)
-                lifecycle.fail(tracked, error)
+                lifecycle.fail(state.tracked_run(context), error)
 
 
 def _context(catalog: Any) -> Any:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ratoon.settings import Settings, load_settings
+from ratoon.settings import Settings
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
 # What another process is told about the store, as RATOON_<KEY>.
 PLACES = ("tracking_uri", "registry_uri", "artifact_root")
-KEYS = (*PLACES, "experiment")
 
 
 class ProjectStore(Struct, frozen=True, kw_only=True):
@@ -57,7 +56,7 @@ def store_of(metadata: ProjectMetadata, env: str | None = None) -> ProjectStore:
     """
     from kedro.framework.project import settings as kedro_settings
 
-    from ratoon_kedro.config import announce, load_config
+    from ratoon_kedro.config import announce, load_config, settings_of
     from ratoon_kedro.credentials import find_credentials, use_credentials
 
     env = env or os.environ.get("KEDRO_ENV") or None
@@ -71,16 +70,14 @@ def store_of(metadata: ProjectMetadata, env: str | None = None) -> ProjectStore:
         announce(loader)
         config = load_config(loader)
         use_credentials(find_credentials(config.credentials, loader))
-    # As in a run: the environment goes before ratoon.yml.
-    given = {key: getattr(config, key) for key in KEYS if not os.environ.get(f"RATOON_{key.upper()}")}
-    found = load_settings(path, **given)
     package = str(metadata.package_name)
+    found = settings_of(path, package, config)
     return ProjectStore(
         path=path,
         package=package,
         env=env,
         conf_source=path / kedro_settings.CONF_SOURCE,
         settings=found,
-        experiment=package if found.experiment == "Default" else found.experiment,
+        experiment=found.experiment,
         config_loader=loader,
     )

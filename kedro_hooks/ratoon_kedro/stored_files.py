@@ -25,6 +25,11 @@ def behind(stored: Any) -> Any:
     return getattr(stored, "_dataset", stored)
 
 
+def lives_in_memory(stored: Any) -> bool:
+    """Whether what the dataset holds is gone when the run has ended; so is what the catalog does not know."""
+    return stored is None or bool(getattr(behind(stored), "_EPHEMERAL", False))
+
+
 def version_of(stored: Any, *, saved: bool) -> str | None:
     """The version that was just saved or loaded; None if the dataset has none."""
     resolve = getattr(stored, "resolve_save_version" if saved else "resolve_load_version", None)

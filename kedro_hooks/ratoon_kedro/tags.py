@@ -10,6 +10,8 @@ from ratoon_kedro.config import Config
 from ratoon_kedro.context import Project, redactor_of
 
 ERROR = "kedro.error"
+# On the runs of a sweep, which come to nothing but their metrics.
+TRIAL = "ratoon.sweep.trial"
 INCOMPLETE = "kedro.command_incomplete"
 LONGEST = 5000  # characters that every store holds in a tag
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--intermediate", metavar="METRIC", help="The metric it looks at while nodes log it.  [default: --metric]"
 )
-@click.option("--warmup", type=click.IntRange(0), help="Steps before a trial may be stopped.  [default: 0]")
+@click.option("--warmup", type=click.IntRange(0), help="Steps before a trial may be stopped.  [default: 1]")
 @click.option("--params", multiple=True, metavar="KEY=VALUE,…", help="Parameters that are the same in every run.")
 @click.option("--fresh", is_flag=True, help="A new Python for each run, instead of one that has imported the project.")
 @click.argument("run_options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF KEDRO RUN]")

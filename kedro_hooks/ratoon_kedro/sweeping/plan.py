@@ -35,7 +35,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         sampler: What chooses the values.
         pruner: What stops a trial that is worse than others were.
         intermediate: The metric whose history it looks at; the metric itself if None.
-        warmup: Steps of a trial before it may be stopped.
+        warmup: Steps of a trial before it may be stopped; with 1, a metric that is no history stops none.
         seed: Makes the values repeatable with one job; None for others each time.
         command: The options of ``kedro run`` for every trial.
         params: Parameters that are the same in every trial, by dotted name.
@@ -50,7 +50,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     sampler: str = "tpe"
     pruner: str = "median"
     intermediate: str | None = None
-    warmup: int = 0
+    warmup: int = 1
     seed: int | None = None
     command: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)

@@ -20,17 +20,17 @@ from ratoon.tracking.locations import artifact_key
 from ratoon.tracking.run import ActiveRun
 from ratoon_kedro.sweeping import plan as plans
 from ratoon_kedro.sweeping.plan import Plan
+from ratoon_kedro.tags import ERROR
+from ratoon_kedro.tags import TRIAL as NUMBER
 
 FILE = "sweep.json"
 FORMAT = 1
 
 STUDY = "ratoon.sweep.study"
-NUMBER = "ratoon.sweep.trial"
 VALUES = "ratoon.sweep.values"
 PRUNED = "ratoon.sweep.pruned"
 BEST_RUN = "ratoon.sweep.best_run"
 BEST_VALUE = "ratoon.sweep.best_value"
-ERROR = "kedro.error"
 NO_METRIC = "it has no such metric"
 _PARENT = "mlflow.parentRunId"
 _PAGE = 1000

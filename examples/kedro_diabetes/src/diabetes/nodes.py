@@ -68,5 +68,4 @@ def draw(model: Any, scaler: StandardScaler, test: pd.DataFrame) -> Figure:
 
 def predict(patients: pd.DataFrame, scaler: StandardScaler, regressor: Any) -> pd.DataFrame:
     """The expected progression of each patient."""
-    features = patients.drop(columns=TARGET, errors="ignore")
-    return pd.DataFrame({TARGET: regressor.predict(scaler.transform(features))}, index=patients.index)
+    return pd.DataFrame({TARGET: regressor.predict(scaler.transform(patients))}, index=patients.index)
