@@ -6,9 +6,9 @@ from typing import Any
 
 from kedro.io import MemoryDataset
 
-from ratoon_kedro import logs
 from ratoon_kedro.context import RunContext
-from ratoon_kedro.credentials import use_credentials
+from ratoon_kedro.describing import logs
+from ratoon_kedro.options.credentials import use_credentials
 from ratoon_kedro.state import known_run
 
 

@@ -16,10 +16,10 @@ from msgspec import Struct
 
 from ratoon.entities import Run
 from ratoon.settings import Settings
-from ratoon_kedro.config import Config
-from ratoon_kedro.credentials import Credentials
-from ratoon_kedro.params import Redactor
-from ratoon_kedro.pipeline_model_config import Plan
+from ratoon_kedro.options.config import Config
+from ratoon_kedro.options.credentials import Credentials
+from ratoon_kedro.pipeline_models.config import Plan
+from ratoon_kedro.recording.params import Redactor
 from ratoon_kedro.switches import CATALOG_KEY, is_tracked
 
 

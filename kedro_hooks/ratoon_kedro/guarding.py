@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from ratoon.errors import StoreError
 from ratoon_kedro.context import RunContext
-from ratoon_kedro.run_folder import is_first
+from ratoon_kedro.describing.run_folder import is_first
 
 REMEMBERED = 64  # runs
 

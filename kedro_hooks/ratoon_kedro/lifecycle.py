@@ -10,26 +10,27 @@ from typing import TYPE_CHECKING, Any
 from ratoon.clock import now_ms
 from ratoon.entities import RunStatus
 from ratoon.settings import Settings
-from ratoon_kedro import interrupts, logs
-from ratoon_kedro.command import pipeline_name, pipeline_names
-from ratoon_kedro.config import Config, load_config, settings_of
+from ratoon_kedro import interrupts
 from ratoon_kedro.context import Project, RunContext, put_context
-from ratoon_kedro.credentials import find_credentials, use_credentials
 from ratoon_kedro.datasets.binding import bind_datasets
-from ratoon_kedro.effective import resolved_for
-from ratoon_kedro.fault import describe_error, node_at_fault
-from ratoon_kedro.graph import FAILED_NODE
+from ratoon_kedro.describing import logs
+from ratoon_kedro.describing.command import pipeline_name, pipeline_names
+from ratoon_kedro.describing.effective import resolved_for
+from ratoon_kedro.describing.fault import describe_error, node_at_fault
+from ratoon_kedro.describing.graph import FAILED_NODE
+from ratoon_kedro.describing.patching import keep_patch
+from ratoon_kedro.describing.records import Failure, node_times, write_records
+from ratoon_kedro.describing.registering import register_models
+from ratoon_kedro.describing.run_folder import log_path, make_folder, remove_folder
+from ratoon_kedro.describing.run_names import run_name
+from ratoon_kedro.describing.tags import ERROR, TRIAL, tags_of
 from ratoon_kedro.guarding import guard
-from ratoon_kedro.nodes import settle
-from ratoon_kedro.params import without_userinfo
-from ratoon_kedro.patching import keep_patch
-from ratoon_kedro.pipeline_model import forget_pipeline_models, log_pipeline_models, plan_pipeline_models
-from ratoon_kedro.records import Failure, node_times, write_records
-from ratoon_kedro.registering import register_models
-from ratoon_kedro.run_folder import log_path, make_folder, remove_folder
-from ratoon_kedro.run_names import run_name
+from ratoon_kedro.options.config import Config, load_config, settings_of
+from ratoon_kedro.options.credentials import find_credentials, use_credentials
+from ratoon_kedro.pipeline_models.planning import forget_pipeline_models, log_pipeline_models, plan_pipeline_models
+from ratoon_kedro.recording.nodes import settle
+from ratoon_kedro.recording.params import without_userinfo
 from ratoon_kedro.state import Owned, Tracked, keep, let_go, owned_runs
-from ratoon_kedro.tags import ERROR, TRIAL, tags_of
 
 if TYPE_CHECKING:
     from ratoon.tracking.client import Client

@@ -32,13 +32,13 @@ class RatoonHooks:
         if switched_off():
             return
         try:
-            from ratoon_kedro.config import announce
             from ratoon_kedro.context import remember_project
+            from ratoon_kedro.options.config import announce
 
             announce(context.config_loader)
             remember_project(context)
             # What this thread logs from now on is of the run that it prepares.
-            if (logs := sys.modules.get("ratoon_kedro.logs")) is not None:
+            if (logs := sys.modules.get("ratoon_kedro.describing.logs")) is not None:
                 logs.bind("")
         except Exception as error:
             _warn("learn about the project", error)
@@ -49,7 +49,7 @@ class RatoonHooks:
         if switched_off():
             return
         try:
-            from ratoon_kedro.effective import remember_catalog
+            from ratoon_kedro.describing.effective import remember_catalog
 
             remember_catalog(catalog, conf_catalog, parameters)
             if "ratoon_kedro.datasets." in str(conf_catalog):
@@ -80,7 +80,9 @@ class RatoonHooks:
     def before_node_run(self, node: Any, catalog: Any, inputs: dict[str, Any]) -> None:
         """Record the parameters and datasets that the node received."""
         if (context := _context(catalog)) is not None:
-            from ratoon_kedro import logs, nodes, state
+            from ratoon_kedro import state
+            from ratoon_kedro.describing import logs
+            from ratoon_kedro.recording import nodes
 
             logs.bind(context.run_id)
             nodes.expect_saves(None)
@@ -91,7 +93,8 @@ class RatoonHooks:
     def after_node_run(self, node: Any, catalog: Any, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
         """Record the metrics and models that the node returned, and its time."""
         if (context := _context(catalog)) is not None:
-            from ratoon_kedro import nodes, state
+            from ratoon_kedro import state
+            from ratoon_kedro.recording import nodes
 
             with nodes.guard(f"record the end of node {node.name!r}", context):
                 tracked = state.tracked_run(context)
@@ -103,7 +106,8 @@ class RatoonHooks:
     def on_node_error(self, node: Any, catalog: Any) -> None:
         """Record which node failed."""
         if (context := _context(catalog)) is not None:
-            from ratoon_kedro import nodes, state
+            from ratoon_kedro import state
+            from ratoon_kedro.recording import nodes
 
             with nodes.guard(f"record the failure of node {node.name!r}", context):
                 nodes.node_fails(state.tracked_run(context), node)
@@ -112,7 +116,7 @@ class RatoonHooks:
     def after_dataset_saved(self, dataset_name: str, data: Any, node: Any) -> None:
         """Record the dataset with its version and digest."""
         # Told neither catalog nor run: if no node was tracked yet, nothing was imported either.
-        if (nodes := sys.modules.get("ratoon_kedro.nodes")) is not None:
+        if (nodes := sys.modules.get("ratoon_kedro.recording.nodes")) is not None:
             nodes.dataset_saved(dataset_name, data, node)
 
     @hook_impl
@@ -120,7 +124,8 @@ class RatoonHooks:
         """End the run well."""
         if (context := _context(catalog)) is not None:
             from ratoon.entities import RunStatus
-            from ratoon_kedro import lifecycle, nodes
+            from ratoon_kedro import lifecycle
+            from ratoon_kedro.recording import nodes
 
             with nodes.guard("end the run", context):
                 lifecycle.finish(context.run_id, RunStatus.FINISHED)
@@ -129,7 +134,8 @@ class RatoonHooks:
     def on_pipeline_error(self, error: Exception, catalog: Any) -> None:
         """End the run as failed."""
         if (context := _context(catalog)) is not None:
-            from ratoon_kedro import lifecycle, nodes, state
+            from ratoon_kedro import lifecycle, state
+            from ratoon_kedro.recording import nodes
 
             with nodes.guard("end the run", context):
                 lifecycle.fail(state.tracked_run(context), error)
@@ -154,7 +160,7 @@ def _context(catalog: Any) -> Any:
 
 def _wants_strict(project: Any) -> bool:
     try:
-        from ratoon_kedro.config import read_raw
+        from ratoon_kedro.options.config import read_raw
 
         return read_raw(project.config_loader).get("strict") is True
     except Exception:  # what cannot be read asks for nothing

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ratoon_kedro.context import Project, RunContext
-from ratoon_kedro.dataset_options import DatasetOptions, options_of
-from ratoon_kedro.uploads import Uploads
+from ratoon_kedro.options.dataset_options import DatasetOptions, options_of
+from ratoon_kedro.recording.uploads import Uploads
 
 if TYPE_CHECKING:
     from ratoon.entities import DatasetInput
     from ratoon.tracking.client import Client
     from ratoon.tracking.run import ActiveRun
-    from ratoon_kedro.effective import Resolved
-    from ratoon_kedro.run_folder import NodeTime
+    from ratoon_kedro.describing.effective import Resolved
+    from ratoon_kedro.describing.run_folder import NodeTime
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _settle_at_exit(tracked: Tracked) -> None:
     from multiprocessing.util import Finalize
 
     def settle_and_flush() -> None:
-        from ratoon_kedro.nodes import settle
+        from ratoon_kedro.recording.nodes import settle
 
         settle(tracked)
         tracked.run.flush()

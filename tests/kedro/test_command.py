@@ -11,8 +11,8 @@ import pytest
 from kedro.framework.cli.project import run as kedro_run
 from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
 
-from ratoon_kedro.command import pipeline_name, replayable_command, runner_name
-from ratoon_kedro.params import Redactor
+from ratoon_kedro.describing.command import pipeline_name, replayable_command, runner_name
+from ratoon_kedro.recording.params import Redactor
 
 if TYPE_CHECKING:
     from conftest import SturdyProject

@@ -8,8 +8,8 @@ from kedro.config import OmegaConfigLoader
 from msgspec.structs import replace
 
 from ratoon.errors import InvalidSetting
-from ratoon_kedro.config import Config, DatasetSelection, Registration, announce, load_config, parse_config
-from ratoon_kedro.selection import EVERYTHING, NOTHING, Selection
+from ratoon_kedro.options.config import Config, DatasetSelection, Registration, announce, load_config, parse_config
+from ratoon_kedro.options.selection import EVERYTHING, NOTHING, Selection
 
 # Kedro's loader calls a function of OmegaConf under its old name.
 pytestmark = pytest.mark.filterwarnings("ignore:register_new_resolver:UserWarning")

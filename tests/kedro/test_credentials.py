@@ -16,7 +16,7 @@ import uvicorn
 from ratoon.errors import InvalidSetting
 from ratoon.server.app import make_app
 from ratoon.tracking.client import Client
-from ratoon_kedro.credentials import Credentials, find_credentials, use_credentials
+from ratoon_kedro.options.credentials import Credentials, find_credentials, use_credentials
 
 if TYPE_CHECKING:
     from conftest import WineProject

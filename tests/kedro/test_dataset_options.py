@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kedro.io import CachedDataset, MemoryDataset
 
-from ratoon_kedro.dataset_options import DatasetOptions, options_of
+from ratoon_kedro.options.dataset_options import DatasetOptions, options_of
 
 
 def test_the_options_of_a_dataset_are_checked_and_what_is_wrong_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,8 +9,8 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 from kedro_datasets.pickle import PickleDataset
 
-from ratoon_kedro.graph import Execution, describe_pipeline
-from ratoon_kedro.run_folder import NodeTime
+from ratoon_kedro.describing.graph import Execution, describe_pipeline
+from ratoon_kedro.describing.run_folder import NodeTime
 
 
 def work(*values: object) -> object:

@@ -16,11 +16,11 @@ from kedro_datasets.json import JSONDataset
 from kedro_datasets.partitions import PartitionedDataset
 
 from ratoon.entities import Dataset
-from ratoon_kedro.lineage import Wanted, describe_dataset, digest_of_value
-from ratoon_kedro.params import Redactor
-from ratoon_kedro.profile import profile_of
-from ratoon_kedro.schema import columns_of, schema_of
-from ratoon_kedro.stored_files import digest_of_files, files_of
+from ratoon_kedro.recording.lineage import Wanted, describe_dataset, digest_of_value
+from ratoon_kedro.recording.params import Redactor
+from ratoon_kedro.recording.profile import profile_of
+from ratoon_kedro.recording.schema import columns_of, schema_of
+from ratoon_kedro.recording.stored_files import digest_of_files, files_of
 
 
 class TextFile(AbstractVersionedDataset[str, str]):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ratoon.tracking.locations import artifact_key
-from ratoon_kedro import logs
-from ratoon_kedro.log_files import LONGEST, LogFile, gather
+from ratoon_kedro.describing import logs
+from ratoon_kedro.describing.log_files import LONGEST, LogFile, gather
 
 if TYPE_CHECKING:
     from conftest import SturdyProject, WineProject
@@ -172,7 +172,7 @@ def test_tracebacks_are_kept_and_broken_messages_do_no_harm(opened: list[str], t
 
 ALONE = """
 import logging, sys
-from ratoon_kedro import logs
+from ratoon_kedro.describing import logs
 logs.begin("run", object(), sys.argv[1])
 logging.getLogger("somewhere").warning("shown as ever")
 logging.getLogger("somewhere").info("not shown")
@@ -212,7 +212,7 @@ def test_of_a_long_log_the_beginning_and_the_end_are_kept(tmp_path: Path) -> Non
 
 WRITER = """
 import sys
-from ratoon_kedro.log_files import LogFile
+from ratoon_kedro.describing.log_files import LogFile
 file = LogFile(sys.argv[1], 200_000)
 for number in range(20_000):
     file.append(f"{sys.argv[2]} {number} {'x' * 30}\\n".encode())

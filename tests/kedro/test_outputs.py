@@ -11,7 +11,7 @@ import pytest
 
 from ratoon.entities import Run
 from ratoon.tracking.locations import artifact_key
-from ratoon_kedro.outputs import model_name
+from ratoon_kedro.recording.outputs import model_name
 
 if TYPE_CHECKING:
     from conftest import WineProject

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 from pydantic import BaseModel
 
-from ratoon_kedro.params import LONGEST, REDACTED, Redactor, flatten, received_params, safe_key
+from ratoon_kedro.recording.params import LONGEST, REDACTED, Redactor, flatten, received_params, safe_key
 
 
 @dataclass

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ratoon.errors import InvalidSetting
-from ratoon_kedro.config import Registration
-from ratoon_kedro.pipeline_model_config import PipelineModel, parse_pipeline_models
+from ratoon_kedro.options.config import Registration
+from ratoon_kedro.pipeline_models.config import PipelineModel, parse_pipeline_models
 
 LEAST = {"pipeline": "inference", "input": "wines"}
 

@@ -14,10 +14,10 @@ from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline, node
 
 from ratoon.errors import InvalidSetting
-from ratoon_kedro.pipeline_inference import find_inference
-from ratoon_kedro.pipeline_model_config import PipelineModel
-from ratoon_kedro.pipeline_packaging import code_of
-from ratoon_kedro.pipeline_serving import PipelinePredictor, Step
+from ratoon_kedro.pipeline_models.config import PipelineModel
+from ratoon_kedro.pipeline_models.inference import find_inference
+from ratoon_kedro.pipeline_models.packaging import code_of
+from ratoon_kedro.pipeline_models.serving import PipelinePredictor, Step
 
 
 def predictor(steps: list[Step], fixed: dict[str, Any] | None = None, **places: Any) -> PipelinePredictor:

@@ -6,7 +6,7 @@ import pytest
 
 from ratoon.entities import Run, RunStatus
 from ratoon.errors import InvalidInput, NotFound
-from ratoon_kedro.replaying import differences, parse_params, recorded, with_params
+from ratoon_kedro.replaying.recorded import differences, parse_params, recorded, with_params
 
 
 def run_with(**tags: str) -> Run:

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from ratoon.errors import InvalidSetting
-from ratoon_kedro.params import Redactor
-from ratoon_kedro.run_names import run_name
+from ratoon_kedro.describing.run_names import run_name
+from ratoon_kedro.recording.params import Redactor
 
 FACTS = {"pipeline": "training", "env": "local", "user": "anna", "git": "1a2b3c4"}
 PARAMETERS = {"model": {"max_depth": 4, "rate": 0.125, "kind": "forest"}, "db": {"password": "hunter2"}}

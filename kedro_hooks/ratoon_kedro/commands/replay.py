@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratoon_kedro.core_cli import env_option, one_line_errors, project_store
+from ratoon_kedro.commands.core_cli import env_option, one_line_errors, project_store
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -59,7 +59,7 @@ def replay(
     if here and into:
         raise click.UsageError("--here runs in the working tree and --into in a clone; give one of them")
     with one_line_errors():
-        from ratoon_kedro.replay import Replay, Wishes
+        from ratoon_kedro.replaying.replay import Replay, Wishes
 
         wishes = Wishes(here=here, into=into and into.absolute(), data=data, local_conf=local_conf, tolerance=tolerance)
         found = Replay(project_store(metadata, env), run, params, wishes)

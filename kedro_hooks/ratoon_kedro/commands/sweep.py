@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ratoon_kedro.core_cli import env_option, one_line_errors, project_store
+from ratoon_kedro.commands.core_cli import env_option, one_line_errors, project_store
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata

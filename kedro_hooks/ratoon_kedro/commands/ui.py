@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratoon_kedro.core_cli import env_option, forward
+from ratoon_kedro.commands.core_cli import env_option, forward
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata

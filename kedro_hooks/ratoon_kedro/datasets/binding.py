@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ratoon_kedro.dataset_options import options_of
 from ratoon_kedro.datasets.marking import MARK
-from ratoon_kedro.lineage import base_name
-from ratoon_kedro.params import is_param
+from ratoon_kedro.options.dataset_options import options_of
+from ratoon_kedro.recording.lineage import base_name
+from ratoon_kedro.recording.params import is_param
 
 if TYPE_CHECKING:
     from ratoon_kedro.context import RunContext

@@ -10,7 +10,7 @@ from ratoon.errors import NotFound
 from ratoon_kedro.datasets.keeping import private_folder, replacing
 from ratoon_kedro.datasets.place import Place, RunDataset
 from ratoon_kedro.datasets.series import Points, below, points_of
-from ratoon_kedro.params import safe_key
+from ratoon_kedro.recording.params import safe_key
 
 DEFAULT_PREFIX = "metrics"
 FILE_NAME = "metrics.json"

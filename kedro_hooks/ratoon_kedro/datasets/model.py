@@ -153,7 +153,7 @@ class ModelDataset(RunDataset):
 
     @property
     def _run_name(self) -> str:
-        from ratoon_kedro.outputs import model_name
+        from ratoon_kedro.recording.outputs import model_name
 
         return model_name(self._name) if self._name else DEFAULT_NAME
 

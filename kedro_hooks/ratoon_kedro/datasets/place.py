@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ratoon.tracking.client import Client
     from ratoon.tracking.run import ActiveRun
-    from ratoon_kedro.project_store import ProjectStore
+    from ratoon_kedro.options.project_store import ProjectStore
     from ratoon_kedro.state import Tracked
 
 
@@ -136,7 +136,7 @@ def project_store() -> ProjectStore | None:
     from kedro.utils import find_kedro_project
 
     from ratoon_kedro.context import current_project
-    from ratoon_kedro.project_store import store_of
+    from ratoon_kedro.options.project_store import store_of
 
     project = current_project({})
     known = bool(project.config_loader)
@@ -149,6 +149,6 @@ def project_store() -> ProjectStore | None:
 
 def _show(credentials: Mapping[str, str] | None) -> None:
     if credentials:
-        from ratoon_kedro.credentials import Credentials, use_credentials
+        from ratoon_kedro.options.credentials import Credentials, use_credentials
 
         use_credentials(Credentials(**credentials))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ratoon.errors import InvalidInput
-from ratoon_kedro.replaying import parse_params
+from ratoon_kedro.replaying.recorded import parse_params
 from ratoon_kedro.sweeping.space import read_value
 
 if TYPE_CHECKING:

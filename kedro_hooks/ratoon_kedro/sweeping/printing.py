@@ -8,8 +8,8 @@ import click
 
 from ratoon.cli.output import print_table
 from ratoon.entities import Run
-from ratoon_kedro.command_params import params_option
-from ratoon_kedro.params import Redactor
+from ratoon_kedro.describing.command_params import params_option
+from ratoon_kedro.recording.params import Redactor
 from ratoon_kedro.sweeping.plan import Plan
 from ratoon_kedro.sweeping.records import Outcome, TrialRecord
 from ratoon_kedro.sweeping.space import nested

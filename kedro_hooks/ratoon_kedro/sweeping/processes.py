@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from ratoon_kedro.project_store import ProjectStore
+from ratoon_kedro.options.project_store import ProjectStore
 from ratoon_kedro.sweeping import warm
 from ratoon_kedro.sweeping.trial import NOT_FORKED, Order, run_trial
 

@@ -18,10 +18,10 @@ from ratoon.errors import InvalidInput, NotFound
 from ratoon.tracking.client import Client
 from ratoon.tracking.locations import artifact_key
 from ratoon.tracking.run import ActiveRun
+from ratoon_kedro.describing.tags import ERROR
+from ratoon_kedro.describing.tags import TRIAL as NUMBER
 from ratoon_kedro.sweeping import plan as plans
 from ratoon_kedro.sweeping.plan import Plan
-from ratoon_kedro.tags import ERROR
-from ratoon_kedro.tags import TRIAL as NUMBER
 
 FILE = "sweep.json"
 FORMAT = 1

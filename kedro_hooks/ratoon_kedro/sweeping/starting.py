@@ -15,7 +15,7 @@ from ratoon.entities import Run, RunStatus
 from ratoon.errors import InvalidInput
 from ratoon.tracking.client import Client
 from ratoon.tracking.context import random_name
-from ratoon_kedro.project_store import ProjectStore
+from ratoon_kedro.options.project_store import ProjectStore
 from ratoon_kedro.sweeping import liveness
 from ratoon_kedro.sweeping.loop import Sweep
 from ratoon_kedro.sweeping.plan import Plan, make_plan, resumed

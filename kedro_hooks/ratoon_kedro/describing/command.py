@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ratoon_kedro.command_params import params_option
-from ratoon_kedro.params import Redactor
+from ratoon_kedro.describing.command_params import params_option
+from ratoon_kedro.recording.params import Redactor
 
 DEFAULT_PIPELINE = "__default__"
 DEFAULT_RUNNER = "SequentialRunner"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from ratoon_kedro.params import without_userinfo
+from ratoon_kedro.recording.params import without_userinfo
 
 LONGEST = 10**6  # characters of a traceback
 

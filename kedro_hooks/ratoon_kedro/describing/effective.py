@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from ratoon.settings import Settings
-from ratoon_kedro.command import runner_name
-from ratoon_kedro.config import Config
-from ratoon_kedro.params import Redactor, join, without_userinfo
+from ratoon_kedro.describing.command import runner_name
+from ratoon_kedro.options.config import Config
+from ratoon_kedro.recording.params import Redactor, join, without_userinfo
 
 FORMAT = 1
 ARTIFACT = "kedro/configuration.json"

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ratoon_kedro.schema import Shape, is_spark, library_of, shape_of
+from ratoon_kedro.recording.schema import Shape, is_spark, library_of, shape_of
 
 MOST_ROWS = 10_000
 MOST_COLUMNS = 100

@@ -24,7 +24,7 @@ from typing import Any
 from msgspec import Struct
 
 from ratoon.errors import InvalidSetting
-from ratoon_kedro.config import Registration
+from ratoon_kedro.options.config import Registration
 
 SETTING = "pipeline_models"
 

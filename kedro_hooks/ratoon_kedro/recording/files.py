@@ -6,8 +6,8 @@ from typing import Any
 
 from ratoon.errors import InvalidInput
 from ratoon_kedro.guarding import guard
+from ratoon_kedro.recording.stored_files import Files, behind, files_of, lives_in_memory, version_of
 from ratoon_kedro.state import Tracked
-from ratoon_kedro.stored_files import Files, behind, files_of, lives_in_memory, version_of
 
 FOLDER = "kedro/datasets"
 
@@ -44,7 +44,7 @@ def keep_files(tracked: Tracked, stored: Any, dataset: str, *, asked: bool) -> N
 
 
 def _upload(tracked: Tracked, files: Files, dataset: str) -> None:
-    from ratoon_kedro.params import safe_part
+    from ratoon_kedro.recording.params import safe_part
 
     for name, path in zip(files.names, files.paths, strict=True):
         with files.filesystem.open(path, "rb") as stream:

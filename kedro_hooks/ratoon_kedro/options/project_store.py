@@ -56,8 +56,8 @@ def store_of(metadata: ProjectMetadata, env: str | None = None) -> ProjectStore:
     """
     from kedro.framework.project import settings as kedro_settings
 
-    from ratoon_kedro.config import announce, load_config, settings_of
-    from ratoon_kedro.credentials import find_credentials, use_credentials
+    from ratoon_kedro.options.config import announce, load_config, settings_of
+    from ratoon_kedro.options.credentials import find_credentials, use_credentials
 
     env = env or os.environ.get("KEDRO_ENV") or None
     path = Path(metadata.project_path)

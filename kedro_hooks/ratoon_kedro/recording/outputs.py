@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ratoon_kedro.guarding import guard
-from ratoon_kedro.lineage import base_name
-from ratoon_kedro.params import is_param, safe_key, safe_part
-from ratoon_kedro.stored_files import lives_in_memory
+from ratoon_kedro.recording.lineage import base_name
+from ratoon_kedro.recording.params import is_param, safe_key, safe_part
+from ratoon_kedro.recording.stored_files import lives_in_memory
 
 if TYPE_CHECKING:
     from ratoon.tracking.outputs import Description

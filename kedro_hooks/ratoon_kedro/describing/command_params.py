@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ratoon_kedro.params import REDACTED, Redactor, join
+from ratoon_kedro.recording.params import REDACTED, Redactor, join
 
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*( [A-Za-z_/][\w./-]*)*")
 # What YAML does not take for a text.

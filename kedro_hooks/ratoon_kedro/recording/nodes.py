@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from ratoon.clock import now_ms
 from ratoon.tracking import surrounding
-from ratoon_kedro.graph import FAILED_NODE, seconds_key
+from ratoon_kedro.describing.graph import FAILED_NODE, seconds_key
+from ratoon_kedro.describing.run_folder import NodeTime, note_time
 from ratoon_kedro.guarding import guard
-from ratoon_kedro.outputs import Output, record_output
-from ratoon_kedro.params import is_param, received_params
-from ratoon_kedro.pipeline_model_values import keep_values
-from ratoon_kedro.recorded_datasets import record_dataset, settle_chunks, write_inputs
-from ratoon_kedro.run_folder import NodeTime, note_time
+from ratoon_kedro.pipeline_models.values import keep_values
+from ratoon_kedro.recording.outputs import Output, record_output
+from ratoon_kedro.recording.params import is_param, received_params
+from ratoon_kedro.recording.recorded_datasets import record_dataset, settle_chunks, write_inputs
 from ratoon_kedro.state import Tracked, known_run
 
 __all__ = ["Saving", "dataset_saved", "expect_saves", "guard", "node_ends", "node_fails", "node_starts", "settle"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ratoon_kedro.pipeline_model_config import Plan
+    from ratoon_kedro.pipeline_models.config import Plan
     from ratoon_kedro.state import Tracked
 
 _MISSING = object()

@@ -19,11 +19,11 @@ from ratoon.entities import Run, RunStatus
 from ratoon.errors import InvalidInput, NotFound
 from ratoon.tracking.client import Client
 from ratoon.tracking.locations import artifact_key
-from ratoon_kedro import clones
-from ratoon_kedro.core_cli import run_core, run_process
-from ratoon_kedro.patching import COMMIT, DIRTY, PATCH
-from ratoon_kedro.project_store import ProjectStore
-from ratoon_kedro.replaying import REPLAY_OF, Recorded, differences, parse_params, recorded, values_of
+from ratoon_kedro.commands.core_cli import run_core, run_process
+from ratoon_kedro.describing.patching import COMMIT, DIRTY, PATCH
+from ratoon_kedro.options.project_store import ProjectStore
+from ratoon_kedro.replaying import clones
+from ratoon_kedro.replaying.recorded import REPLAY_OF, Recorded, differences, parse_params, recorded, values_of
 
 _FOLDER = Path("FOLDER")  # stands for the clone where it is only talked about
 _OPEN = (RunStatus.RUNNING, RunStatus.SCHEDULED)

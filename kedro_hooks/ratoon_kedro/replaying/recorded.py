@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from ratoon.entities import Run
 from ratoon.errors import InvalidInput, NotFound
-from ratoon_kedro.params import REDACTED
-from ratoon_kedro.patching import COMMIT, DIRTY
-from ratoon_kedro.tags import INCOMPLETE
+from ratoon_kedro.describing.patching import COMMIT, DIRTY
+from ratoon_kedro.describing.tags import INCOMPLETE
+from ratoon_kedro.recording.params import REDACTED
 
 REPLAY_OF = "ratoon.replay_of"
 _PARAMETER = re.compile(r"parameter '(.*)'")

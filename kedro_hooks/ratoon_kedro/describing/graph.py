@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from ratoon_kedro.params import is_param, safe_key
-from ratoon_kedro.run_folder import NodeTime
-from ratoon_kedro.stored_files import lives_in_memory
+from ratoon_kedro.describing.run_folder import NodeTime
+from ratoon_kedro.recording.params import is_param, safe_key
+from ratoon_kedro.recording.stored_files import lives_in_memory
 
 SECONDS = "kedro/seconds/"
 FAILED_NODE = "kedro.failed_node"

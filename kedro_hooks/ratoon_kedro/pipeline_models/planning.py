@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ratoon_kedro.guarding import guard
-from ratoon_kedro.lineage import base_name
-from ratoon_kedro.pipeline_model_config import Plan
-from ratoon_kedro.pipeline_model_values import forget_values, new_folder
-from ratoon_kedro.stored_files import lives_in_memory
+from ratoon_kedro.pipeline_models.config import Plan
+from ratoon_kedro.pipeline_models.values import forget_values, new_folder
+from ratoon_kedro.recording.lineage import base_name
+from ratoon_kedro.recording.stored_files import lives_in_memory
 
 if TYPE_CHECKING:
-    from ratoon_kedro.config import Config
-    from ratoon_kedro.pipeline_inference import Inference
+    from ratoon_kedro.options.config import Config
+    from ratoon_kedro.pipeline_models.inference import Inference
     from ratoon_kedro.state import Owned, Tracked
 
 logger = logging.getLogger("ratoon_kedro")
@@ -37,7 +37,7 @@ def plan_pipeline_models(config: Config, names: Iterable[str], pipeline: Any, ca
     """
     due: list[Inference] = []
     for model in config.pipeline_models.values():
-        from ratoon_kedro.pipeline_inference import find_inference
+        from ratoon_kedro.pipeline_models.inference import find_inference
 
         if model.after and not set(model.after) & set(names):
             continue
@@ -56,7 +56,7 @@ def plan_pipeline_models(config: Config, names: Iterable[str], pipeline: Any, ca
 def log_pipeline_models(tracked: Tracked, owned: Owned) -> None:
     """Log the models that the run was planned to end with, and register those that say so. It was a success."""
     for name in tracked.context.plan.models:
-        from ratoon_kedro.pipeline_packaging import log_pipeline_model
+        from ratoon_kedro.pipeline_models.packaging import log_pipeline_model
 
         with guard(f"log the pipeline model {name!r}", tracked.context):
             log_pipeline_model(tracked, owned, tracked.context.config.pipeline_models[name])

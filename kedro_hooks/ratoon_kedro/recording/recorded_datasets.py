@@ -8,10 +8,10 @@ from typing import Any
 
 from ratoon.entities import DatasetInput
 from ratoon.errors import InvalidInput
-from ratoon_kedro.dataset_options import DatasetOptions
-from ratoon_kedro.files import keep_files
 from ratoon_kedro.guarding import guard
-from ratoon_kedro.lineage import Wanted, base_name, describe_dataset
+from ratoon_kedro.options.dataset_options import DatasetOptions
+from ratoon_kedro.recording.files import keep_files
+from ratoon_kedro.recording.lineage import Wanted, base_name, describe_dataset
 from ratoon_kedro.state import Tracked
 
 ROLE = "mlflow.data.context"

@@ -10,9 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 from ratoon.errors import InvalidSetting
-from ratoon_kedro.params import is_param
-from ratoon_kedro.pipeline_model_config import SETTING, PipelineModel
-from ratoon_kedro.pipeline_serving import Step, names_in
+from ratoon_kedro.pipeline_models.config import SETTING, PipelineModel
+from ratoon_kedro.pipeline_models.serving import Step, names_in
+from ratoon_kedro.recording.params import is_param
 
 
 class Inference(Struct, frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ from types import FrameType
 
 from msgspec import Struct
 
-from ratoon_kedro.log_files import LogFile, gather
-from ratoon_kedro.params import without_userinfo
+from ratoon_kedro.describing.log_files import LogFile, gather
+from ratoon_kedro.recording.params import without_userinfo
 
 logger = logging.getLogger(__name__)
 

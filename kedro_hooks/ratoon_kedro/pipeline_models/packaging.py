@@ -13,16 +13,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ratoon.errors import InvalidInput, NotFound
-from ratoon_kedro import pipeline_serving
-from ratoon_kedro.params import REDACTED, flatten
-from ratoon_kedro.pipeline_inference import find_inference
-from ratoon_kedro.pipeline_model_values import kept_value
-from ratoon_kedro.pipeline_serving import PipelinePredictor
+from ratoon_kedro.pipeline_models import serving as pipeline_serving
+from ratoon_kedro.pipeline_models.inference import find_inference
+from ratoon_kedro.pipeline_models.serving import PipelinePredictor
+from ratoon_kedro.pipeline_models.values import kept_value
+from ratoon_kedro.recording.params import REDACTED, flatten
 
 if TYPE_CHECKING:
     from ratoon.models.signature import Signature
-    from ratoon_kedro.params import Redactor
-    from ratoon_kedro.pipeline_model_config import PipelineModel
+    from ratoon_kedro.pipeline_models.config import PipelineModel
+    from ratoon_kedro.recording.params import Redactor
     from ratoon_kedro.state import Owned, Tracked
 
 ROWS = 10_000  # of the example: enough to see types and gaps
@@ -62,7 +62,7 @@ def log_pipeline_model(tracked: Tracked, owned: Owned, model: PipelineModel) -> 
         )
     logger.info("logged pipeline %r as the model %r (models:/%s)", model.pipeline, model.name, record.model_id)
     if model.register is not None:
-        from ratoon_kedro.registering import register_model_as
+        from ratoon_kedro.describing.registering import register_model_as
 
         register_model_as(tracked, record, model.register, owned.project.path)
 

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from ratoon.errors import InvalidSetting
-from ratoon_kedro.config import DatasetSelection, Registration, Source
-from ratoon_kedro.selection import Selection
+from ratoon_kedro.options.config import DatasetSelection, Registration, Source
+from ratoon_kedro.options.selection import Selection
 
 SECONDS = 10.0  # between two samples of the machine, if nothing else is said
 DIGESTS = ("cheap", "content")
@@ -140,7 +140,7 @@ def _seconds(key: str, value: object, source: Source) -> float | None:
 
 
 def _pipeline_models(key: str, value: object, source: Source) -> object:
-    from ratoon_kedro.pipeline_model_config import parse_pipeline_models
+    from ratoon_kedro.pipeline_models.config import parse_pipeline_models
 
     return parse_pipeline_models(value, str(source))
 

@@ -1,7 +1,7 @@
 """``conf/<env>/ratoon.yml``: what a project says about its tracking. Every key is optional, and so is the file.
 
 The keys are flat, because Kedro's environments overwrite each other by top-level key. How a value is checked is in
-:mod:`ratoon_kedro.config_checks`.
+:mod:`ratoon_kedro.options.checks`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from ratoon.errors import InvalidSetting
 from ratoon.settings import Settings, load_settings
-from ratoon_kedro.selection import EVERYTHING, NOTHING, Selection
+from ratoon_kedro.options.selection import EVERYTHING, NOTHING, Selection
 
 if TYPE_CHECKING:
-    from ratoon_kedro.pipeline_model_config import PipelineModel
+    from ratoon_kedro.pipeline_models.config import PipelineModel
 
 FILE_NAME = "ratoon.yml"
 PATTERNS = ("ratoon*", "ratoon*/**", "**/ratoon*")
@@ -151,7 +151,7 @@ def parse_config(content: Mapping[str, Any], config_loader: Any = None) -> Confi
     """
     if not content:
         return Config()
-    from ratoon_kedro.config_checks import check_known, checked
+    from ratoon_kedro.options.checks import check_known, checked
 
     values: dict[str, Any] = {}
     for key, value in content.items():

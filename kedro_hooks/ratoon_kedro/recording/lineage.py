@@ -15,10 +15,10 @@ from typing import Any
 from msgspec import Struct
 
 from ratoon.entities import Dataset
-from ratoon_kedro.params import without_userinfo
-from ratoon_kedro.profile import profile_of, text_of
-from ratoon_kedro.schema import schema_of
-from ratoon_kedro.stored_files import (
+from ratoon_kedro.recording.params import without_userinfo
+from ratoon_kedro.recording.profile import profile_of, text_of
+from ratoon_kedro.recording.schema import schema_of
+from ratoon_kedro.recording.stored_files import (
     behind,
     digest_of_files,
     files_of,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ratoon.entities import RunStatus
-from ratoon_kedro.effective import ARTIFACT, describe_configuration
-from ratoon_kedro.graph import Execution, describe_pipeline
+from ratoon_kedro.describing.effective import ARTIFACT, describe_configuration
+from ratoon_kedro.describing.graph import Execution, describe_pipeline
+from ratoon_kedro.describing.run_folder import NodeTime, noted_times
 from ratoon_kedro.guarding import guard
-from ratoon_kedro.run_folder import NodeTime, noted_times
 from ratoon_kedro.state import Owned, Tracked
 
 GRAPH = "kedro/pipeline.json"

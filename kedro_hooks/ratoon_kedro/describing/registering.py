@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratoon_kedro.guarding import guard
-from ratoon_kedro.outputs import model_name
+from ratoon_kedro.recording.outputs import model_name
 
 if TYPE_CHECKING:
     from ratoon.entities import Model, ModelVersion
-    from ratoon_kedro.config import Registration
+    from ratoon_kedro.options.config import Registration
     from ratoon_kedro.state import Tracked
 
 logger = logging.getLogger("ratoon_kedro")

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from string import Formatter
 
 from ratoon.errors import InvalidSetting
-from ratoon_kedro.params import Redactor, flatten
+from ratoon_kedro.recording.params import Redactor, flatten
 
 LONGEST = 250  # characters
 _FIELDS = ("pipeline", "env", "user", "date", "git")

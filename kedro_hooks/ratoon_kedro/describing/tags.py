@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ratoon_kedro.command import kedro_run_id, pipeline_name, replayable_command, runner_name
-from ratoon_kedro.config import Config
 from ratoon_kedro.context import Project, redactor_of
+from ratoon_kedro.describing.command import kedro_run_id, pipeline_name, replayable_command, runner_name
+from ratoon_kedro.options.config import Config
 
 ERROR = "kedro.error"
 # On the runs of a sweep, which come to nothing but their metrics.

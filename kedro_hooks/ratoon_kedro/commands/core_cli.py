@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from ratoon.errors import RatoonError
-from ratoon_kedro.project_store import ProjectStore, store_of
+from ratoon_kedro.options.project_store import ProjectStore, store_of
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata

@@ -1,0 +1,1 @@
+"""An inference pipeline with what a run has fitted, as one model."""

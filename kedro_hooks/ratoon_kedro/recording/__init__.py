@@ -1,0 +1,1 @@
+"""What is recorded while nodes run: parameters, outputs, datasets, files."""
