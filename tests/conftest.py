@@ -1,19 +1,38 @@
-"""Services that tests need: a real PostgreSQL, started here on a free port and stopped with the session."""
+"""What tests need beside themselves: a real PostgreSQL, and environments of other programs."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 POSTGRESQL_HOMES = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local")
+
+
+@pytest.fixture(scope="session")
+def environment_of(request: pytest.FixtureRequest) -> Callable[[str, Sequence[str]], Path]:
+    """Makes a virtual environment by name and packages, once, and keeps it in pytest's cache; gives its Python."""
+
+    def environment(name: str, packages: Sequence[str]) -> Path:
+        venv = Path(request.config.cache.mkdir(name)) / "venv"
+        python = venv / "bin" / "python"
+        with open(venv.with_name("lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
+            if not (venv / "complete").exists():
+                _make_environment(venv, python, packages)
+                (venv / "complete").touch()
+        return python
+
+    return environment
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +70,15 @@ def postgresql_uri(postgresql_server: str) -> Iterator[str]:
     yield f"{postgresql_server}/{name}"
     with psycopg.connect(f"{postgresql_server}/postgres", autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def _make_environment(venv: Path, python: Path, packages: Sequence[str]) -> None:
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "venv", "-q", "--seed", "--clear", "--python", sys.executable, venv], check=True, timeout=300)
+    # PyTorch comes through pip, which can be told by its own configuration where a build without CUDA lies.
+    for torch in (package for package in packages if package.startswith("torch==")):
+        subprocess.run([python, "-m", "pip", "install", "-q", torch], check=True, timeout=1800)
+    subprocess.run([*uv, "pip", "install", "-q", "--python", python, *packages], check=True, timeout=1800)
 
 
 def _postgresql_programs() -> Path | None:

@@ -123,10 +123,9 @@ def owned_runs() -> list[str]:
 
 def _attach(context: RunContext) -> Tracked:
     from ratoon.tracking.client import Client
-    from ratoon.tracking.run import ActiveRun
 
     client = Client(context.settings)
-    run = client.attach(context.run_id) if context.run is None else ActiveRun(client, context.run)
+    run = client.attach(context.run or context.run_id)
     return Tracked(context, client, run, params=dict(run.info.params))
 
 

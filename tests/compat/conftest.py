@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import select
@@ -126,38 +125,32 @@ def mlflow_server(
 
 
 StartServer = Callable[[str], "AbstractContextManager[Running]"]
+MakeEnvironment = Callable[[str, Sequence[str]], Path]
 
 
 @pytest.fixture(scope="session")
-def mlflow_python(request: pytest.FixtureRequest) -> Path:
+def mlflow_python(environment_of: MakeEnvironment) -> Path:
     """The Python of an environment with MLflow, made once and kept in pytest's cache.
 
     The variable ``RATOON_MLFLOW_VENV`` names one that exists already.
     """
-    return _python_with_mlflow(request, "RATOON_MLFLOW_VENV", f"mlflow-{MLFLOW}", PACKAGES)
+    return _python_with_mlflow(environment_of, "RATOON_MLFLOW_VENV", f"mlflow-{MLFLOW}", PACKAGES)
 
 
 @pytest.fixture(scope="session")
-def mlflow_flavors_python(request: pytest.FixtureRequest) -> Path:
+def mlflow_flavors_python(environment_of: MakeEnvironment) -> Path:
     """The same with every library whose models are saved and loaded, in the versions that are installed here.
 
     The variable ``RATOON_MLFLOW_FLAVORS_VENV`` names one that exists already.
     """
     pins = [f"{name}=={version(name).partition('+')[0]}" for name in LIBRARIES]
     name = f"mlflow-{MLFLOW}-flavors-{sha256(' '.join(pins).encode()).hexdigest()[:8]}"
-    return _python_with_mlflow(request, "RATOON_MLFLOW_FLAVORS_VENV", name, (f"mlflow=={MLFLOW}", *pins))
+    return _python_with_mlflow(environment_of, "RATOON_MLFLOW_FLAVORS_VENV", name, (f"mlflow=={MLFLOW}", *pins))
 
 
-def _python_with_mlflow(request: pytest.FixtureRequest, variable: str, name: str, packages: Sequence[str]) -> Path:
+def _python_with_mlflow(environment_of: MakeEnvironment, variable: str, name: str, packages: Sequence[str]) -> Path:
     given = os.environ.get(variable)
-    venv = Path(given) if given else Path(request.config.cache.mkdir(name)) / "venv"
-    python = venv / "bin" / "python"
-    if not given:
-        with open(venv.with_name("lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
-            if not (venv / "complete").exists():
-                _make(venv, python, packages)
-                (venv / "complete").touch()
+    python = Path(given) / "bin" / "python" if given else environment_of(name, packages)
     found = subprocess.run(
         [python, "-c", "import mlflow; print(mlflow.__version__)"],
         capture_output=True,
@@ -167,15 +160,6 @@ def _python_with_mlflow(request: pytest.FixtureRequest, variable: str, name: str
     )
     assert found.stdout.strip() == MLFLOW
     return python
-
-
-def _make(venv: Path, python: Path, packages: Sequence[str]) -> None:
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "-q", "--seed", "--clear", "--python", sys.executable, venv], check=True, timeout=300)
-    # PyTorch comes through pip, which can be told by its own configuration where a build without CUDA lies.
-    for torch in (package for package in packages if package.startswith("torch==")):
-        subprocess.run([python, "-m", "pip", "install", "-q", torch], check=True, timeout=1800)
-    subprocess.run([*uv, "pip", "install", "-q", "--python", python, *packages], check=True, timeout=1800)
 
 
 @pytest.fixture

@@ -41,6 +41,15 @@ class WineProject:
 
     complaints = staticmethod(complaints)
 
+    def add_pipeline(self, name: str) -> None:
+        """Add one of the pipelines in ``pipelines/``, with its configuration."""
+        source = HERE / "pipelines" / name
+        target = self.path / "src" / "wine" / "pipelines" / name
+        target.mkdir()
+        shutil.copy(source / "__init__.py", target)
+        for file in source.glob("*.yml"):
+            shutil.copy(file, self.path / "conf" / "base" / f"{file.stem}_{name}.yml")
+
     @staticmethod
     def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         return clean_environment(extra)
@@ -140,15 +149,10 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def template(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example project, and in it the pipelines that only the tests need."""
-    folder = shutil.copytree(example, tmp_path_factory.mktemp("template") / "wine")
+    project = WineProject(shutil.copytree(example, tmp_path_factory.mktemp("template") / "wine"))
     for name in PIPELINES:
-        source = HERE / "pipelines" / name
-        target = folder / "src" / "wine" / "pipelines" / name
-        target.mkdir()
-        shutil.copy(source / "__init__.py", target)
-        for file in source.glob("*.yml"):
-            shutil.copy(file, folder / "conf" / "base" / f"{file.stem}_{name}.yml")
-    return folder
+        project.add_pipeline(name)
+    return project.path
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from conftest import WineProject
 
 ROOT = Path(__file__).parents[2]
-KEPT = Path(__file__).parent / "pipelines" / "kept"
 PACKAGES = ("kedro-viz", "kedro-airflow", "kedro-datasets[pandas-csvdataset]", "pandas", "scikit-learn", "skops")
 KEPT_DATASETS = {
     "kept_model": "ModelDataset",
@@ -31,39 +28,16 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def kedro_with_plugins(request: pytest.FixtureRequest) -> Path:
-    """The command ``kedro`` of an environment with the other plugins, made once and kept in pytest's cache."""
-    venv = Path(request.config.cache.mkdir("kedro-plugins")) / "venv"
-    uv = [sys.executable, "-m", "uv"]
-    with open(venv.with_name("lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
-        if not (venv / "complete").exists():
-            subprocess.run([*uv, "venv", "-q", "--clear", "--python", sys.executable, venv], check=True, timeout=300)
-            install = [
-                *uv,
-                "pip",
-                "install",
-                "-q",
-                "--python",
-                venv / "bin" / "python",
-                *PACKAGES,
-                "-e",
-                f"{ROOT}[kedro]",
-            ]
-            subprocess.run(install, check=True, timeout=1800)
-            (venv / "complete").touch()
-    return venv / "bin" / "kedro"
+def kedro_with_plugins(environment_of: Callable[[str, Sequence[str]], Path]) -> Path:
+    """The command ``kedro`` of an environment with the other plugins."""
+    return environment_of("kedro-plugins", (*PACKAGES, "-e", f"{ROOT}[kedro]")).with_name("kedro")
 
 
 @pytest.fixture(scope="module")
 def project(example: Path, fresh: Callable[[Path], WineProject]) -> WineProject:
     """The project, with a dataset of kedro-datasets in its catalog and with datasets of ours."""
     made = fresh(example)
-    target = made.path / "src" / "wine" / "pipelines" / "kept"
-    target.mkdir()
-    (target / "__init__.py").write_text((KEPT / "__init__.py").read_text())
-    made.write("conf/base/parameters_kept.yml", (KEPT / "parameters.yml").read_text())
-    made.write("conf/base/catalog_kept.yml", (KEPT / "catalog.yml").read_text())
+    made.add_pipeline("kept")
     catalog = made.path / "conf" / "base" / "catalog.yml"
     catalog.write_text(catalog.read_text().replace("wine.datasets.CSVTable", "pandas.CSVDataset"))
     return made

@@ -17,15 +17,9 @@ from ratoon.tracking.models import load_model
 if TYPE_CHECKING:
     from conftest import WineProject
 
-KEPT = Path(__file__).parent / "pipelines" / "kept"
-
 
 def add_kept(project: WineProject) -> WineProject:
-    target = project.path / "src" / "wine" / "pipelines" / "kept"
-    target.mkdir()
-    (target / "__init__.py").write_text((KEPT / "__init__.py").read_text())
-    for kind in ("parameters", "catalog"):
-        project.write(f"conf/base/{kind}_kept.yml", (KEPT / f"{kind}.yml").read_text())
+    project.add_pipeline("kept")
     return project
 
 
@@ -251,7 +245,7 @@ def create_pipeline(**_):
 
 @pytest.mark.slow
 def test_within_a_cache_each_thing_is_kept_once(kept: WineProject) -> None:
-    text = (KEPT / "catalog.yml").read_text()
+    text = (Path(__file__).parent / "pipelines" / "kept" / "catalog.yml").read_text()
     cached = text[text.index('"{grower}') : text.index("scores:")] + CHAMPION + text[text.index("report:") :]
     kept.write("conf/base/catalog_kept.yml", cached)
     run_kept(kept)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,19 +90,12 @@ def loaded(shared: WineProject, made: Model) -> LoadedModel:
 
 
 @pytest.fixture(scope="module")
-def mlflow_and_kedro(request: pytest.FixtureRequest) -> Path:
-    """The Python of an environment with MLflow's client and Kedro, made once and kept in pytest's cache."""
-    pins = [f"{name}=={version(name)}" for name in ("kedro", "pandas", "scikit-learn")]
-    venv = Path(request.config.cache.mkdir("mlflow-kedro")) / "venv"
-    uv = [sys.executable, "-m", "uv"]
-    with open(venv.with_name("lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
-        if not (venv / "complete").exists():
-            subprocess.run([*uv, "venv", "-q", "--clear", "--python", sys.executable, venv], check=True, timeout=300)
-            install = [*uv, "pip", "install", "-q", "--python", venv / "bin" / "python"]
-            subprocess.run([*install, f"mlflow-skinny=={MLFLOW}", *pins], check=True, timeout=1800)
-            (venv / "complete").touch()
-    return venv / "bin" / "python"
+def mlflow_and_kedro(environment_of: Callable[[str, Sequence[str]], Path]) -> Path:
+    """The Python of an environment with MLflow's client and Kedro."""
+    # Where PyArrow is installed, pandas keeps texts in it, and so does what is pickled.
+    names = ["kedro", "pandas", "scikit-learn", *(["pyarrow"] if find_spec("pyarrow") else [])]
+    pins = [f"{name}=={version(name)}" for name in names]
+    return environment_of("mlflow-kedro", (f"mlflow-skinny=={MLFLOW}", *pins))
 
 
 @pytest.mark.slow

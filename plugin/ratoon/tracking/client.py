@@ -121,9 +121,20 @@ class Client:
         notify(self.manager, "run_started", run=run)
         return ActiveRun(self, run)
 
-    def attach(self, run_id: str) -> ActiveRun:
-        """Write to a run that somebody else started and will end; NotFound if there is none."""
-        return ActiveRun(self, self.tracking.get_run(run_id))
+    def attach(self, run: str | Run) -> ActiveRun:
+        """Write to a run that somebody else started and will end.
+
+        Args:
+            run: Its id, or the run as a process with the same settings started it: then the store need not be there.
+
+        Raises:
+            NotFound: No run has this id.
+        """
+        if isinstance(run, str):
+            return ActiveRun(self, self.tracking.get_run(run))
+        if (know_run := getattr(self.tracking, "know_run", None)) is not None:
+            know_run(run, self.settings.experiment)
+        return ActiveRun(self, run)
 
     def close(self) -> None:
         """Make durable what waits to be written."""

@@ -120,6 +120,19 @@ class SteadyTrackingStore:
                 raise
             return self._seen(found)
 
+    def know_run(self, run: Run, experiment: str) -> None:
+        """Take over a run that another process of this machine began, perhaps while the server was away.
+
+        Args:
+            run: As it was then.
+            experiment: What its experiment is likely to be called: a stand-in for its id does not tell.
+        """
+        if run.experiment_id == _stand_in_for(experiment):
+            self._know_stand_in(experiment)
+        elif run.experiment_id.startswith(STAND_IN):
+            self._waiting_run(run.run_id)
+        self._seen(run)
+
     def update_run(
         self, run_id: str, *, status: RunStatus | None = None, end_time: int | None = None, run_name: str | None = None
     ) -> Run:
@@ -207,7 +220,10 @@ class SteadyTrackingStore:
 
     def _stand_in(self, name: str, error: StoreUnavailable) -> Experiment:
         self._check_start(error)
-        number = STAND_IN + hashlib.sha256(name.encode()).hexdigest()[:16]
+        return self._know_stand_in(name)
+
+    def _know_stand_in(self, name: str) -> Experiment:
+        number = _stand_in_for(name)
         self._experiments[number] = _experiment(number, name, f"{SCHEME}{number}")
         return self._experiments[number]
 
@@ -264,6 +280,10 @@ class SteadyArtifactStore:
         size = (self._outbox.spool.files / content).stat().st_size
         self._outbox.keep(FileLogged(path=path, content=content, experiment=name))
         return Artifact(path=path, file_size=size)
+
+
+def _stand_in_for(name: str) -> str:
+    return STAND_IN + hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _experiment(experiment_id: str, name: str, location: str) -> Experiment:

@@ -158,6 +158,24 @@ def test_a_run_that_starts_in_an_outage_arrives_under_its_own_id(server: Server,
     assert b"".join(client.artifacts.read(key)) == b"hello"
 
 
+@pytest.mark.parametrize("experiment", [None, "made in the dark"])
+def test_another_process_may_write_files_of_a_run_that_started_in_an_outage(
+    server: Server, client: Client, experiment: str | None
+) -> None:
+    server.kill()
+    with client.start_run(experiment=experiment) as run:
+        other = client_of(server).attach(run.info)
+        other.log_text("hello", "notes.txt")
+        other.log_metric("loss", 0.4)
+        other.flush()
+    server.start()
+    wait_until(lambda: sent(client))
+    found = store_of(server).get_run(run.run_id)
+    key = f"{found.experiment_id}/{run.run_id}/artifacts/notes.txt"
+    assert b"".join(client.artifacts.read(key)) == b"hello"
+    assert found.metrics["loss"].value == 0.4
+
+
 def test_a_run_under_a_given_id_starts_in_an_outage_whether_the_server_has_it_or_not(
     server: Server, client: Client
 ) -> None:
