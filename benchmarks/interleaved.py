@@ -161,7 +161,7 @@ def print_rows(title: str, rows: Iterable[Row]) -> None:
     print(f"\n{title:52} {'MLflow':>12} {'ratoon':>12} {'MLflow ÷':>9} {'limit':>12} {'÷ limit':>8}", flush=True)
     for question, mlflow, ours, limit, unit in rows:
         faster = f"{mlflow / ours:,.{0 if mlflow > 10 * ours else 1}f}×" if mlflow and ours > 0 else "–"
-        slower = f"{ours / limit:.1f}×" if limit else "–"
+        slower = f"{ours / limit:.{2 if ours < 2 * limit else 1}f}×" if limit else "–"
         texts = ["–" if figure is None else UNITS[unit](figure) for figure in (mlflow, ours, limit)]
         print(f"{question:52} {texts[0]:>12} {texts[1]:>12} {faster:>9} {texts[2]:>12} {slower:>8}", flush=True)
 

@@ -16,6 +16,7 @@ LONGEST = 6000  # characters of a value that every store holds
 # Read against each part of a key in snake case: `max_tokens`, `tokenizer` and `monkey` are not secrets.
 _SECRET = re.compile(r"passw(or)?d|passphrase|secret|credential|(^|_)(token|key|auth|pwd)$")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LEAVES = frozenset({int, float, bool, type(None)})
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _FOREIGN = re.compile(r"[^\w\-. :/]")
 
@@ -48,6 +49,8 @@ class Redactor:
         """The value without secrets: by key at every depth, and without the user of an URL in any text."""
         if self.hides(key):
             return REDACTED
+        if type(value) in _LEAVES:
+            return value
         if (fields := _fields(value)) is not None:
             return {name: self.clean(join(key, name), inner) for name, inner in fields.items()}
         if isinstance(value, (list, tuple, set, frozenset)):

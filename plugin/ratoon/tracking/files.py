@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import msgspec
+
 from ratoon.artifacts.paths import check_path, join
 from ratoon.clock import now_ms
 from ratoon.entities import Run
@@ -77,7 +79,7 @@ class FileLogging:
 
             text = yaml.safe_dump(value, sort_keys=False)
         else:
-            text = json.dumps(value, indent=2, default=str)
+            text = _pretty(json.dumps(value, default=str))
         self.log_text(text, artifact_file)
 
     def log_figure(self, figure: Any, artifact_file: str, **options: Any) -> None:
@@ -187,3 +189,11 @@ def size_of(paths: Iterable[Path]) -> int:
         with suppress(OSError):  # told when it is opened
             size += path.stat().st_size
     return size
+
+
+def _pretty(text: str) -> str:
+    """The same JSON on several lines; as it is if it holds NaN, which is no JSON."""
+    try:
+        return msgspec.json.format(text)
+    except msgspec.DecodeError:
+        return text
