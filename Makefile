@@ -53,9 +53,10 @@ $(VENV)/installed-lint: $(VENV)/bin/uv pyproject.toml
 	VIRTUAL_ENV=$(abspath .venv-mlflow) $(BIN)/uv pip install --quiet mlflow==3.17.2
 	touch $@
 
-# Kedro without a plugin, with ratoon, with kedro-mlflow, and with the same of everything else.
-.venv-kedro/installed: $(VENV)/bin/uv pyproject.toml
-	for each in ".venv-kedro" ".venv-kedro-ratoon -e .[kedro]" ".venv-kedro-mlflow kedro-mlflow==2.0.3 mlflow==3.17.2"; do \
+# Kedro without a plugin, with ratoon, with kedro-mlflow, and with the same of everything else. ratoon is installed as its
+# users have it: each folder of an editable one is searched by every import that finds nothing, and Kedro makes hundreds.
+.venv-kedro/installed: $(VENV)/bin/uv pyproject.toml $(shell find plugin kedro_hooks -name '*.py')
+	for each in ".venv-kedro" ".venv-kedro-ratoon .[kedro]" ".venv-kedro-mlflow kedro-mlflow==2.0.3 mlflow==3.17.2"; do \
 	  set -- $$each && $(BIN)/uv venv --quiet --clear $$1 && VIRTUAL_ENV=$(CURDIR)/$$1 && export VIRTUAL_ENV && shift && \
 	  $(BIN)/uv pip install --quiet kedro==1.7.0 kedro-datasets pandas $$@ || exit 1; \
 	done
