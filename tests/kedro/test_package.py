@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -11,6 +13,7 @@ import yaml
 if TYPE_CHECKING:
     from conftest import WineProject
 
+ROOT = Path(__file__).parents[2]
 HEAVY = ("numpy", "pandas", "sqlalchemy", "sklearn", "skops")
 
 IMPORTS = f"""
@@ -35,6 +38,20 @@ def test_loading_the_entry_points_imports_next_to_nothing() -> None:
     # Kedro reports on its logging above it.
     ours = ["ratoon_kedro", "ratoon_kedro.cli", "ratoon_kedro.plugin", "ratoon_kedro.switches"]
     assert done.stdout.splitlines()[-1].split() == ours
+
+
+def test_the_commands_and_options_of_the_prose_exist() -> None:
+    from ratoon_kedro.cli import ratoon
+    from ratoon_kedro.options.config import KEYS
+
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("kedro_*/README.md")]
+    texts = [page.read_text(encoding="utf-8") for page in pages]
+    named = {found for text in texts for found in re.findall(r"kedro ratoon ([a-z]+)", text)}
+    assert named and named <= set(ratoon.lazy_subcommands)
+    page = (ROOT / "docs" / "kedro.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    of_ratoon = [block for block in blocks if not any("type" in entry for entry in block.values() if entry)]
+    assert len(of_ratoon) == 2 and set().union(*of_ratoon) <= set(KEYS)
 
 
 def test_importing_the_package_imports_nothing_at_all() -> None:
