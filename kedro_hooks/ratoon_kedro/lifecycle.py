@@ -73,15 +73,10 @@ def start(project: Project, run_params: Mapping[str, Any], pipeline: Any, catalo
         credentials=credentials,
         plan=plan,
     )
-    keep(Tracked(context, client, run, owned, params=dict(run.info.params)))
+    tracked = Tracked(context, client, run, owned, params=dict(run.info.params))
+    keep(tracked)
     interrupts.install(end_open_runs)
-    if config.system_metrics is not None:
-        with guard("sample how busy the machine is", context):
-            run.log_system_metrics(config.system_metrics)
-    with guard("keep what is not committed", context):
-        keep_patch(run, project.path)
-    with guard("tell the datasets which run this is", context):
-        bind_datasets(pipeline, catalog, context)
+    _prepare(tracked, owned)
     put_context(catalog, context)
 
 
@@ -131,6 +126,18 @@ def end_open_runs() -> None:
     for run_id in owned_runs():
         with guard(f"end the run {run_id!r}", None):
             finish(run_id, RunStatus.KILLED)
+
+
+def _prepare(tracked: Tracked, owned: Owned) -> None:
+    """Record what there is before the first node runs, and tell the project's datasets which run this is."""
+    context, interval = tracked.context, tracked.context.config.system_metrics
+    if interval is not None:
+        with guard("sample how busy the machine is", context):
+            tracked.run.log_system_metrics(interval)
+    with guard("keep what is not committed", context):
+        keep_patch(tracked.run, owned.project.path)
+    with guard("tell the datasets which run this is", context):
+        bind_datasets(owned.pipeline, owned.catalog, context)
 
 
 def _start_run(client: Client, config: Config, owned: Owned) -> ActiveRun:
