@@ -76,8 +76,12 @@ def start(project: Project, run_params: Mapping[str, Any], pipeline: Any, catalo
     tracked = Tracked(context, client, run, owned, params=dict(run.info.params))
     keep(tracked)
     interrupts.install(end_open_runs)
-    _prepare(tracked, owned)
-    put_context(catalog, context)
+    try:
+        _prepare(tracked, owned)
+        put_context(catalog, context)
+    except BaseException as error:
+        fail(tracked, error)
+        raise
 
 
 def fail(tracked: Tracked, error: BaseException) -> None:
@@ -107,6 +111,9 @@ def finish(run_id: str, status: RunStatus, failure: Failure | None = None) -> No
             if status is RunStatus.FINISHED and TRIAL not in tracked.run.info.tags:
                 log_pipeline_models(tracked, owned)
                 register_models(tracked, owned.pipeline, owned.since, owned.project.path)
+    except BaseException:  # the project is strict, and so its run did not go well
+        status = RunStatus.FAILED
+        raise
     finally:
         forget_pipeline_models(tracked)
         try:

@@ -42,6 +42,7 @@ class Tracked:
     owned: Owned | None = None
     params: dict[str, str] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)  # node -> perf_counter()
+    generating: dict[str, tuple[Any, float]] = field(default_factory=dict)  # node -> itself, its last output
     times: dict[str, NodeTime] = field(default_factory=dict)
     unsaved: dict[str, set[str]] = field(default_factory=dict)  # node -> outputs that are still to be saved
     datasets: set[tuple[str, str]] = field(default_factory=set)  # (name, role)
@@ -49,6 +50,7 @@ class Tracked:
     chunked: dict[str, Any] = field(default_factory=dict)  # dataset that was saved piece by piece -> catalog
     inputs: list[DatasetInput] = field(default_factory=list)  # waiting to be written
     writing: threading.Timer | None = None  # what will write them
+    sending: threading.Lock = field(default_factory=threading.Lock)  # held by who writes them
     uploads: Uploads = field(default_factory=Uploads)
     lock: threading.Lock = field(default_factory=threading.Lock)
     # One model at a time: what saving imports, threads that import it together may find half made.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -89,6 +90,12 @@ def test_the_surroundings_say_who_what_and_where(repository: Path, monkeypatch: 
     assert len(found["ratoon.command"]) == 8000
     assert found["mlflow.source.git.branch"] == "main"
     assert set(map(type, found.values())) == {str}
+
+
+def test_a_secret_among_several_pairs_is_left_out_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["kedro", "run", "--params", "n=0.1,db.password=LEAK,m=2", "--token=a,b"])
+    words = shlex.split(surroundings("ada")["ratoon.command"])
+    assert words == ["kedro", "run", "--params", "n=0.1,db.password=…,m=2", "--token=…"]
 
 
 def test_names_of_runs_can_be_said() -> None:

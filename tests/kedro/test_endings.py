@@ -118,6 +118,14 @@ def test_a_strict_project_wants_to_know(project: WineProject) -> None:
     assert "Pipeline execution completed" not in done.stdout
 
 
+def test_what_a_strict_project_refuses_at_the_end_fails_the_run(project: WineProject) -> None:
+    project.write("conf/base/ratoon.yml", "strict: true\nregister:\n  number: wine\n")
+    done = project.kedro(*LIGHT)
+    assert done.returncode == 1
+    assert "it holds no model" in done.stdout + done.stderr
+    assert project.only_run().status is RunStatus.FAILED
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_configuration_with_a_mistake_turns_tracking_off(project: WineProject, strict: bool) -> None:
     project.write("conf/base/ratoon.yml", f"strict: {str(strict).lower()}\nexperimant: x\n")

@@ -53,8 +53,11 @@ def node_starts(tracked: Tracked, node: Any, catalog: Any, inputs: Mapping[str, 
 def node_ends(saving: Saving, inputs: Mapping[str, object], outputs: Mapping[str, object]) -> None:
     """Record how long a node took, and what is worth recording among what it returned."""
     tracked, catalog, node = saving
-    _note_time(tracked, node)
-    surrounding.leave(tracked.run)
+    if inspect.isgeneratorfunction(node.func):  # it has not begun: it works while what it gives is saved
+        tracked.generating[node.name] = node, time.perf_counter()
+    else:
+        _note_time(tracked, node)
+        surrounding.leave(tracked.run)
     if outputs:
         tracked.unsaved[node.name] = set(outputs)
     beside = {**inputs, **outputs}
@@ -77,6 +80,9 @@ def node_fails(tracked: Tracked, node: Any) -> None:
 
 def expect_saves(saving: Saving | None) -> None:
     """Remember for this thread whose outputs are saved next; None for nobody's."""
+    before = _saving.get()
+    if before is not None and saving is None:
+        _end_generator(before.tracked, before.node.name)
     _saving.set(saving)
 
 
@@ -89,6 +95,7 @@ def dataset_saved(name: str, data: object, node: Any) -> None:
     if inspect.isgeneratorfunction(node.func):
         # One chunk of many: what the dataset looks like, and its files, are known when the last one is there.
         tracked.expect_chunks(name, saving.catalog)
+        tracked.generating[node.name] = node, time.perf_counter()
         return
     with guard(f"record the dataset {name!r}", tracked.context):
         record_dataset(tracked, saving.catalog, name, data, saved=True)
@@ -104,6 +111,8 @@ def dataset_saved(name: str, data: object, node: Any) -> None:
 def settle(tracked: Tracked) -> None:
     """Finish what was put off while nodes ran; called when this process will run no more of them."""
     with guard("record what was saved in chunks", tracked.context):
+        for name in list(tracked.generating):
+            _end_generator(tracked, name)
         settle_chunks(tracked)
     with guard("record the datasets", tracked.context):
         write_inputs(tracked, now=True)
@@ -136,12 +145,22 @@ def _log_params(tracked: Tracked, inputs: Mapping[str, object]) -> None:
         raise ValueError(f"{', '.join(other)} had another value before in this run; the first one is kept")
 
 
-def _note_time(tracked: Tracked, node: Any, *, failed: bool = False) -> None:
+def _end_generator(tracked: Tracked, name: str) -> None:
+    """Note that a node which gives its outputs piece by piece has given the last one."""
+    node, last = tracked.generating.pop(name, (None, 0.0))
+    if node is not None:
+        _note_time(tracked, node, last)
+        surrounding.leave(tracked.run)
+
+
+def _note_time(tracked: Tracked, node: Any, until: float | None = None, *, failed: bool = False) -> None:
     """Record how long a node's function took, with the run and for the one who ends it."""
     began = tracked.started.pop(node.name, None)
     if began is None:
         return
-    seconds, ended = time.perf_counter() - began, now_ms()
+    now = time.perf_counter()
+    until = now if until is None else until
+    seconds, ended = until - began, now_ms() - round((now - until) * 1000)
     tracked.run.log_metric(seconds_key(node.name), seconds, timestamp=ended)
     started = ended - round(seconds * 1000)
     noted = NodeTime(node=node.name, started=started, ended=ended, seconds=seconds, failed=failed)

@@ -72,13 +72,19 @@ def settle_chunks(tracked: Tracked) -> None:
 
 def write_inputs(tracked: Tracked, *, now: bool) -> None:
     """Write the datasets that wait, at once or if there are many; else it is done a moment later by itself."""
-    with tracked.lock:
-        waiting = tracked.inputs
-        if not waiting or not (now or len(waiting) >= _GATHERED):
-            return
-        tracked.inputs, timer, tracked.writing = [], tracked.writing, None
-    if timer is not None:
-        timer.cancel()
+    if not now and len(tracked.inputs) < _GATHERED:
+        return
+    with tracked.sending:  # who comes to the end of the run waits for what is under way
+        with tracked.lock:
+            waiting, tracked.inputs = tracked.inputs, []
+            timer, tracked.writing = tracked.writing, None
+        if timer is not None:
+            timer.cancel()
+        if waiting:
+            _write(tracked, waiting)
+
+
+def _write(tracked: Tracked, waiting: list[DatasetInput]) -> None:
     try:
         tracked.client.tracking.log_inputs(tracked.run.run_id, waiting)
     except InvalidInput:

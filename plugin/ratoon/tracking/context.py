@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import re
 import secrets
@@ -44,7 +45,9 @@ def surroundings(user: str) -> dict[str, str]:
         "ratoon.host": socket.gethostname(),
     }
     # An argument or a path that is no text holds surrogates, which no store takes.
-    return {key: value.encode(errors="replace").decode() for key, value in (tags | git_state(Path.cwd())).items()}
+    return {
+        key: value.encode(errors="replace").decode() for key, value in (tags | _known_git_state(Path.cwd())).items()
+    }
 
 
 def _without_secrets(arguments: Sequence[str]) -> Iterator[str]:
@@ -53,18 +56,23 @@ def _without_secrets(arguments: Sequence[str]) -> Iterator[str]:
     for argument in arguments:
         name, equals, _ = argument.partition("=")
         secret = bool(_SECRET.search(name))
-        yield "…" if hide else f"{name}=…" if secret and equals else argument
+        yield "…" if hide else f"{name}=…" if secret and equals else _without_secret_pairs(argument)
         hide = secret and not equals and argument.startswith("-")
 
 
+def _without_secret_pairs(argument: str) -> str:
+    """Of ``depth=3,db.password=x``, which is one argument, the second value is left out."""
+    pairs = (pair.partition("=") for pair in argument.split(","))
+    return ",".join(
+        f"{name}=…" if equals and _SECRET.search(name) else name + equals + value for name, equals, value in pairs
+    )
+
+
 def git_state(folder: Path) -> dict[str, str]:
-    """Commit, branch and whether the tree has changes; empty outside a repository or without git."""
-    return dict(_git_state(folder))
-
-
-@functools.lru_cache(maxsize=16)
-def _git_state(folder: Path) -> Mapping[str, str]:
-    # Asked once for each process and folder: a git process costs more than everything else about a run.
+    """Commit, branch and whether the tree has changes, just now; empty outside a repository or without git."""
+    # A git process costs more than everything else about a run: none is started where there is no repository.
+    if "GIT_DIR" not in os.environ and not any((each / ".git").exists() for each in (folder, *folder.parents)):
+        return {}
     status = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     if status is None:
         return {}
@@ -79,6 +87,12 @@ def _git_state(folder: Path) -> Mapping[str, str]:
         "mlflow.source.git.branch": head.get("branch.head", ""),
         "ratoon.git.dirty": str(dirty).lower(),
     }
+
+
+@functools.lru_cache(maxsize=16)
+def _known_git_state(folder: Path) -> Mapping[str, str]:
+    """The same as it was when this process first asked: a script does not change while it runs."""
+    return git_state(folder)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

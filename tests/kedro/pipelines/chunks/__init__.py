@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pandas as pd
 from kedro.pipeline import Pipeline, node
 
+import ratoon
+
 
 def cut(wines: pd.DataFrame) -> Iterator[dict[str, pd.DataFrame]]:
     for grower, part in wines.groupby("target"):
+        time.sleep(0.05)
+        ratoon.log_metric("cut.rows", len(part), step=int(grower))
         yield {f"grower{grower}": part}
 
 
