@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ratoon.errors import InvalidInput
+from ratoon.stores import memory
 from ratoon.stores.memory import open_registry, open_tracking_store
 from ratoon.stores.protocol import Registry, TrackingStore
 from ratoon.testing import RegistryContract, TrackingStoreContract
 from ratoon.tracking.client import Client
 
 
+def close(uri: str) -> None:
+    """Close what a store that lives as long as its process keeps open, because hundreds of them come after it."""
+    memory._database(uri)[1].close()
+
+
 class TestTracking(TrackingStoreContract):
     @pytest.fixture
-    def store(self) -> TrackingStore:
-        store = open_tracking_store(f"memory:{uuid.uuid4().hex}")
+    def store(self) -> Iterator[TrackingStore]:
+        uri = f"memory:{uuid.uuid4().hex}"
+        store = open_tracking_store(uri)
         assert store is not None
-        return store
+        yield store
+        close(uri)
 
 
 class TestRegistry(RegistryContract):
     @pytest.fixture
-    def store(self) -> Registry:
-        store = open_registry(f"memory:{uuid.uuid4().hex}")
+    def store(self) -> Iterator[Registry]:
+        uri = f"memory:{uuid.uuid4().hex}"
+        store = open_registry(uri)
         assert store is not None
-        return store
+        yield store
+        close(uri)
 
 
 def test_a_client_keeps_everything_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from ratoon_kedro.datasets import ArtifactDataset, MetricsDataset, ModelDataset
 from ratoon_kedro.datasets.binding import bind_datasets
 from ratoon_kedro.datasets.marking import logs_itself
 from ratoon_kedro.datasets.series import points_of
+from ratoon_kedro.options.config import Config
 
 MODEL = LinearRegression().fit(pd.DataFrame({"x": [0.0, 1.0], "y": [1.0, 1.0]}), [1.0, 3.0])
 
@@ -42,12 +43,14 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     return Client(load_settings(tmp_path, {}, experiment="wine"))
 
 
-def bound(client: Client, run_id: str, name: str, dataset: Any, *, saved: bool = True) -> Any:
+def bound(
+    client: Client, run_id: str, name: str, dataset: Any, *, saved: bool = True, config: Config | None = None
+) -> Any:
     """The dataset as it is in a run whose pipeline saves it, or only loads it."""
     taken = ("other", name) if saved else (name, "other")
     pipeline = Pipeline([node(work, *taken, namespace=name.rpartition(".")[0] or None)])
     catalog = DataCatalog({name: dataset})
-    bind_datasets(pipeline, catalog, RunContext(run_id=run_id, settings=client.settings))
+    bind_datasets(pipeline, catalog, RunContext(run_id=run_id, settings=client.settings, config=config or Config()))
     return catalog[name]
 
 
@@ -211,3 +214,42 @@ def test_a_model_is_kept_when_the_store_is_away(client: Client, caplog: pytest.L
         dataset.save(MODEL)
         assert [text for text in caplog.messages if "ratoon could not log model 'line'" in text]
         assert dataset.load().coef_ == pytest.approx(MODEL.coef_)
+
+
+SAVED = [
+    (lambda: ModelDataset(filepath="line"), MODEL),
+    (lambda: MetricsDataset(), {"f1": 0.5}),
+    (lambda: ArtifactDataset(filepath="note.txt"), "hello"),
+]
+
+
+@pytest.mark.parametrize(("make", "value"), SAVED)
+@pytest.mark.parametrize("broken", ["artifact_root", "tracking_uri"])
+def test_a_store_that_fails_stops_only_a_strict_project(
+    client: Client, caplog: pytest.LogCaptureFixture, make: Any, value: Any, broken: str
+) -> None:
+    Path("taken").touch()  # a file, where a folder would have to be
+    places = {"artifact_root": "taken/below", "tracking_uri": "sqlite:///taken/below.db"}
+    settings = load_settings(Path.cwd(), {}, experiment="wine", **{broken: places[broken]})
+    with client.start_run() as run:
+        away = Client(settings)
+        dataset = bound(away, run.run_id, "kept", make())
+        dataset.save(value)
+        strict = bound(away, run.run_id, "kept", make(), config=Config(strict=True))
+        if broken == "artifact_root" and isinstance(dataset, MetricsDataset):
+            strict.save(value)
+            return
+        assert len([text for text in caplog.messages if "ratoon could not" in text]) == 1
+        with pytest.raises(DatasetError, match="taken"):
+            strict.save(value)
+    if isinstance(dataset, ModelDataset):
+        assert Path("line", "MLmodel").is_file() and (dataset._kept_in / "MLmodel").is_file()
+    elif isinstance(dataset, MetricsDataset):
+        assert dataset._kept() == {"kept.f1": [[0, 0.5]]}
+    else:
+        assert dataset.load().read_text() == "hello"
+
+
+def test_what_cannot_be_a_metric_is_refused_in_a_run_too(client: Client) -> None:
+    with client.start_run() as run, pytest.raises(DatasetError, match="give numbers"):
+        bound(client, run.run_id, "scores", MetricsDataset()).save("0.5")

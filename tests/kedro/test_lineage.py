@@ -274,6 +274,42 @@ def test_a_folder_has_a_digest_of_all_its_files(tmp_path: Path) -> None:
     assert second.digest != first.digest
 
 
+def test_a_folder_is_told_apart_by_the_files_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    stored = PartitionedDataset(path=str(tmp_path), dataset="pandas.CSVDataset", filename_suffix=".csv")
+    catalog = DataCatalog({"parts": stored})
+
+    def digest() -> str:
+        found = describe_dataset(catalog, "parts", None, saved=False)
+        assert found is not None
+        return found.digest
+
+    digests = [digest()]
+    assert digest() == digests[0]
+    for name, text in (("b.csv", "a\n1\n"), ("b.csv", "a\n12\n"), ("c.csv", "")):
+        (tmp_path / name).write_text(text)
+        digests.append(digest())
+    (tmp_path / "c.csv").unlink()
+    (tmp_path / "d.csv").touch()
+    digests.append(digest())
+    monkeypatch.setattr("ratoon_kedro.recording.stored_files.MOST_ENTRIES", 1)
+    digests.append(digest())
+    (tmp_path / "e.csv").touch()
+    digests.append(digest())
+    assert len(set(digests)) == len(digests)
+
+
+def test_a_table_of_a_database_is_told_apart_by_what_is_seen_of_it() -> None:
+    catalog = DataCatalog({"table": Table()})
+    found = [
+        describe_dataset(catalog, "table", frame, saved=False)
+        for frame in (pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]}), None)
+    ]
+    digests = [each.digest for each in found if each is not None]
+    assert digests[0] == digests[1]
+    assert len(digests) == 4 and len(set(digests)) == 3
+
+
 @pytest.mark.parametrize(
     "value",
     ["text", b"bytes", {"b": 1, "a": [1, 2]}, 3, np.arange(3), pd.DataFrame({"a": [1], "b": ["x"]}), pd.Series([1])],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -151,6 +152,7 @@ def test_tracebacks_are_kept_and_broken_messages_do_no_harm(
 ) -> None:
     # Kedro's own handler raises what ours must survive.
     monkeypatch.setattr(logging.getLogger("kedro"), "handlers", [])
+    monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.setattr(logging.getLogger("kedro"), "propagate", True)
     opened.append("run")
     logs.begin("run", Catalog(), str(tmp_path / "run.log"))
@@ -233,6 +235,26 @@ def test_several_processes_write_whole_lines(tmp_path: Path) -> None:
     text = Path(path).read_text(encoding="utf-8")
     assert all(line.endswith("x" * 30) for line in text.splitlines() if not line.startswith("["))
     assert len(text) < 300_000
+
+
+def test_threads_that_write_while_the_file_is_let_go_write_into_no_other(tmp_path: Path) -> None:
+    for number in range(20):
+        file = LogFile(str(tmp_path / f"{number}.log"), 2_000)
+
+        def write(file: LogFile = file) -> None:
+            for _ in range(300):
+                file.append(b"x" * 50)
+
+        threads = [threading.Thread(target=write) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        file.close()
+        with (tmp_path / "other").open("wb") as other:
+            for thread in threads:
+                thread.join()
+            assert os.fstat(other.fileno()).st_size == 0
+        assert file.failed is None
+        file.close()
 
 
 def test_one_entry_is_not_longer_than_it_may_be(tmp_path: Path) -> None:

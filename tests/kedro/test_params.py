@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import pytest
 from pydantic import BaseModel
 
-from ratoon_kedro.recording.params import LONGEST, REDACTED, Redactor, flatten, received_params, safe_key
+from ratoon_kedro.recording.params import (
+    LONGEST,
+    REDACTED,
+    Redactor,
+    flatten,
+    received_params,
+    safe_key,
+    without_userinfo,
+)
 
 
 @dataclass
@@ -48,13 +57,19 @@ def test_leaves_are_text(value: object, text: str) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["password", "db.passwd", "apiToken", "api_key", "aws-secret-access", "credentials.user", "KEY", "smtp.auth"],
+    ["password", "db.passwd", "apiToken", "api_key", "aws-secret-access", "credentials.user", "KEY", "smtp.auth"]
+    + ["apikey", "APIKey", "api_keys", "access_key_id", "AWSAccessKeyId", "account_key", "connection_string"]
+    + ["connectionString", "authorization", "headers.Authorization", "cookie", "Cookies", "bearer", "access_tokens"],
 )
 def test_secrets_are_hidden(key: str) -> None:
     assert Redactor().hides(key)
 
 
-@pytest.mark.parametrize("key", ["max_tokens", "tokenizer", "monkey", "keys", "author", "model.depth"])
+@pytest.mark.parametrize(
+    "key",
+    ["max_tokens", "tokenizer", "monkey", "keys", "author", "model.depth"]
+    + ["n_keys", "keywords", "keyword", "stop_tokens", "tokens", "join_keys", "signature", "authors", "MonKeys"],
+)
 def test_what_only_sounds_like_a_secret_is_not_hidden(key: str) -> None:
     assert not Redactor().hides(key)
 
@@ -67,6 +82,47 @@ def test_the_project_can_hide_more() -> None:
 def test_secrets_inside_lists_and_urls_are_hidden() -> None:
     flat = flatten("sources", [{"token": "abc", "url": "https://anna:pw@host/x"}], Redactor())
     assert flat == {"sources": '[{"token": "[redacted]", "url": "https://[redacted]@host/x"}]'}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://bob:p@ssSECRET@h/db", "postgresql://[redacted]@h/db"),
+        ("postgresql://bob:pa/SLASHSECRET@h/db", "postgresql://[redacted]@h/db"),
+        ("postgresql://bob:pa?x#SECRET@h/db", "postgresql://[redacted]@h/db"),
+        ("redis://:SECRET@h:1", "redis://[redacted]@h:1"),
+        ("https://SECRET@h/x", "https://[redacted]@h/x"),
+        ("a 'x://b:SECRET@h' and x://b:SECRET@g", "a 'x://[redacted]@h' and x://[redacted]@g"),
+        ("https://proxy/https://b:SECRET@h/x", "https://proxy/https://[redacted]@h/x"),
+        ("https://SECRET@h/x://b:SECRET@g", "https://[redacted]@h/x://[redacted]@g"),
+        ("https://host/a@b", "https://host/a@b"),
+        ("https://host/a:b@c?d=e@f", "https://host/a:b@c?d=e@f"),
+        ("http://localhost:8080/a@b", "http://localhost:8080/a@b"),
+        ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
+        ("https://h.org:80/a@b", "https://h.org:80/a@b"),
+        ("mail a@b: x=y", "mail a@b: x=y"),
+        ("https://h/c?sv=1&sig=SECRET&se=2", "https://h/c?sv=1&sig=[redacted]&se=2"),
+        ("s3://h?X-Amz-Signature=SECRET#top", "s3://h?X-Amz-Signature=[redacted]#top"),
+        ("https://h?apikey=SECRET&amp;token=SECRET", "https://h?apikey=[redacted]&amp;token=[redacted]"),
+        ("https://h?max_tokens=5&password=SECRET&a=b", "https://h?max_tokens=5&password=[redacted]&a=b"),
+        ("AccountName=a;AccountKey=SEC+/RET==;E=c", "AccountName=a;AccountKey=[redacted];E=c"),
+        ("SharedAccessSignature=sv=1&sig=SECRET;E=c", "SharedAccessSignature=[redacted];E=c"),
+        ("Server=h;Password=SEC&RET;E=c", "Server=h;Password=[redacted];E=c"),
+        ("connect(password='SEC RET', a=1)", "connect(password='[redacted]', a=1)"),
+        ('{"x": "password=\\"SECRET\\""}', '{"x": "password=\\"[redacted]\\""}'),
+        ("loss=0.5 key=3 if password == word", "loss=0.5 key=3 if password == word"),
+    ],
+)
+def test_urls_and_connection_strings_lose_their_secrets(text: str, shown: str) -> None:
+    assert without_userinfo(text) == shown
+    assert without_userinfo(shown) == shown
+
+
+def test_long_texts_are_cleaned_in_no_time() -> None:
+    for text in ("://a:b" * 50_000, "x" * 300_000 + "=@://", "?a=b&" * 60_000, "://a/b@" * 30_000, "pwd=" * 60_000):
+        begin = time.perf_counter()
+        without_userinfo(text)
+        assert time.perf_counter() - begin < 1
 
 
 def test_a_value_that_no_store_holds_is_cut_and_says_so() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, Version
 
-from ratoon.errors import InvalidInput, NotFound
+from ratoon.errors import InvalidInput, NotFound, StoreError
 from ratoon_kedro.datasets.place import Place, RunDataset
 from ratoon_kedro.datasets.plain_file import PlainFile
 
@@ -72,9 +72,13 @@ class ArtifactDataset(RunDataset):
     def save(self, data: Any) -> None:
         """Save the other dataset, and keep the file that it wrote."""
         self._dataset.save(data)
-        with self._place() as place:
-            if place.run is not None:
+        with self._place_to_save() as place:
+            if place.run is None:
+                return
+            try:
                 _log(self._dataset, place.run, self._folder)
+            except StoreError as error:
+                self._forgive(f"keep the file of dataset {self._name!r}", error)
 
     def load(self) -> Any:
         """What the other dataset loads, from its own file or from the run's."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ratoon.errors import NotFound
+from ratoon.errors import NotFound, StoreError
 from ratoon_kedro.datasets.keeping import private_folder, replacing
 from ratoon_kedro.datasets.place import Place, RunDataset
 from ratoon_kedro.datasets.series import Points, below, points_of
 from ratoon_kedro.recording.params import safe_key
+
+if TYPE_CHECKING:
+    from ratoon.tracking.run import ActiveRun
 
 DEFAULT_PREFIX = "metrics"
 FILE_NAME = "metrics.json"
@@ -56,16 +60,22 @@ class MetricsDataset(RunDataset):
         self._kept_in = private_folder(self)
 
     def save(self, data: Any) -> None:
-        """Log the metrics; they are durable when the call returns, for a node in another process may load them."""
+        """Log the metrics; they are durable when the call returns, for a node in another process may load them.
+
+        If the run's store fails, they are kept as without a run.
+        """
         points = {safe_key(name): series for name, series in points_of(self._prefix, data).items()}
-        with self._place() as place:
+        with self._place_to_save() as place:
             if place.run is None:
                 self._keep(points)
                 return
-            for name, series in points.items():
-                for step, value in series:
-                    place.run.log_metric(name, value, step)
-            place.run.flush()
+            try:
+                _log(points, place.run)
+            except StoreError as error:
+                self._keep(points)
+                self._forgive(f"log metrics {self._prefix!r}", error)
+            else:
+                shutil.rmtree(self._kept_in, ignore_errors=True)
 
     def load(self) -> Any:
         """The run's metrics under the prefix.
@@ -89,7 +99,8 @@ class MetricsDataset(RunDataset):
         return self._name or DEFAULT_PREFIX
 
     def _found(self, place: Place) -> dict[str, Any]:
-        kept = self._kept() if place.run is None else {}
+        # Where the dataset is bound to a run, it has kept only what its store did not take.
+        kept = self._kept() if place.run is None or self._binding is not None else {}
         if kept and self._run_id is None:
             names = below(self._prefix, kept)
             series = {name: [value for _, value in sorted(kept[key])] for name, key in names.items()}
@@ -138,3 +149,10 @@ class MetricsDataset(RunDataset):
         run_id = self._run_id or (self._binding.context.run_id if self._binding else None)
         path = f"runs:/{run_id}/metrics/{self._prefix}" if run_id else None
         return {"prefix": self._given_prefix, "run_id": self._run_id, "path": path}
+
+
+def _log(points: Mapping[str, Points], run: ActiveRun) -> None:
+    for name, series in points.items():
+        for step, value in series:
+            run.log_metric(name, value, step)
+    run.flush()

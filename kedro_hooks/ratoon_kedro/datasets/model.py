@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kedro.io import Version
 
-from ratoon.errors import InvalidInput, NotFound, StoreUnavailable
+from ratoon.errors import InvalidInput, NotFound, StoreError
 from ratoon_kedro.datasets.keeping import private_folder, replacing
 from ratoon_kedro.datasets.place import Place, RunDataset
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from ratoon.models.trust import Trust
 
 DEFAULT_NAME = "model"
-
-logger = logging.getLogger(__name__)
 
 
 class ModelDataset(RunDataset):
@@ -36,7 +33,7 @@ class ModelDataset(RunDataset):
     5. the newest model that any run of the experiment logged under the dataset's name.
 
     Without a tracked run ``save`` starts none: the model is kept in ``filepath``, or else until the process ends. So it
-    is if the store cannot be reached; then a warning says so.
+    is if the store fails; then a warning says so.
 
     ::
 
@@ -118,7 +115,7 @@ class ModelDataset(RunDataset):
     def save(self, data: Any) -> None:
         """Log the model to the tracked run, and copy it where that was asked for."""
         candidates, self._candidates = self._candidates, []
-        with self._place() as place, place.saving_model:
+        with self._place_to_save() as place, place.saving_model:
             options = self._options(data, candidates, place)
             if self._copy_in is not None:
                 _write(data, self._copy_in, options, place)
@@ -129,10 +126,10 @@ class ModelDataset(RunDataset):
                 logged = place.run.log_model(
                     data, self._run_name, register_as=self._register_as, **options, **self._save_args
                 )
-            except StoreUnavailable as error:
+            except StoreError as error:
                 _write(data, self._kept_in, options, place)
-                where = self._copy_in or "memory of this process, for it has no filepath"
-                logger.warning("ratoon could not log model %r (%s); it is kept in %s", self._run_name, error, where)
+                where = self._copy_in or "a folder that goes with this process, for it has no filepath"
+                self._forgive(f"log model {self._run_name!r}, which is kept in {where}", error, kept=True)
             else:
                 self._place_of_model = f"models:/{logged.model_id}"
                 shutil.rmtree(self._kept_in, ignore_errors=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kedro.io import AbstractDataset
 
+from ratoon.errors import StoreError
 from ratoon_kedro.datasets.binding import Binding
 
 if TYPE_CHECKING:
@@ -98,6 +99,29 @@ class RunDataset(AbstractDataset[Any, Any]):
 
     def _place(self) -> AbstractContextManager[Place]:
         return open_place(self._binding, self._credentials)
+
+    @contextmanager
+    def _place_to_save(self) -> Iterator[Place]:
+        """The place; one without a run if the run's store is away and the pipeline shall go on."""
+        with ExitStack() as stack:
+            try:
+                place = stack.enter_context(self._place())
+            except StoreError as error:
+                self._forgive(f"keep dataset {self._name!r} with the run", error)
+                place = Place()
+            yield place
+
+    def _forgive(self, doing: str, error: StoreError, *, kept: bool = False) -> None:
+        """Warn that the run lacks something; raise the error if the project is strict.
+
+        Without a pipeline that is run it is raised, too, unless what was saved is ``kept`` elsewhere.
+        """
+        if self._binding is None and not kept:
+            raise error
+        from ratoon_kedro.guarding import guard
+
+        with guard(doing, self._binding.context if self._binding else None):
+            raise error
 
 
 @contextmanager

@@ -159,8 +159,7 @@ def _entry(record: logging.LogRecord) -> bytes:
         text += "\n" + (record.exc_text or _formatter.formatException(record.exc_info))
     if record.stack_info:
         text += "\n" + record.stack_info
-    if "://" in text:
-        text = without_userinfo(text)
+    text = without_userinfo(text)
     milliseconds = int(record.created * 1000) % 1000
     line = f"{_stamp(int(record.created))}.{milliseconds:03}Z {record.levelname:<8}{record.name}: {text}\n"
     return line.encode("utf-8", "backslashreplace")

@@ -1,7 +1,8 @@
 """Datasets as a run saw them: where they lie, which version, what is in them, and a digest.
 
 The digest costs no reading unless that is asked for. That of a file is taken from its path, size and time of change,
-that of a versioned dataset from its path and version. Of what exists in memory only, tables and arrays are recorded
+that of a folder from those of its files, that of a versioned dataset from its path and version, and that of a table in
+a database from its name and what can be seen of it. Of what exists in memory only, tables and arrays are recorded
 when a node has made them, by what can be seen of them.
 """
 
@@ -22,14 +23,14 @@ from ratoon_kedro.recording.stored_files import (
     behind,
     digest_of_files,
     files_of,
-    filesystem_of,
     lives_in_memory,
     path_of,
+    root_of,
+    state_of,
     version_of,
 )
 
 IN_MEMORY = "kedro.io.memory_dataset.MemoryDataset"
-_STATE = ("size", "mtime", "etag", "ETag", "md5Hash", "last_modified", "LastModified", "updated")
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -81,7 +82,7 @@ def describe_dataset(catalog: Any, name: str, data: object, *, saved: bool, want
         version = version_of(stored, saved=saved)
         source = {"type": _kind(stored), "path": _shown(stored, version), "version": version}
         content = _content(stored, version, data) if wanted.content else None
-        digest = content or _digest(stored, source["path"], version)
+        digest = content or _digest(stored, source["path"], version, [schema, profile])
     return Dataset(
         name=wanted.name or base_name(name),
         digest=digest,
@@ -131,23 +132,14 @@ def _content(stored: Any, version: str | None, data: object) -> str | None:
     return digest_of_files(files)[:32] if files is not None else digest_of_value(data)
 
 
-def _digest(stored: Any, path: str, version: str | None) -> str:
+def _digest(stored: Any, path: str, version: str | None, seen: list[object]) -> str:
+    """A digest that costs no reading; ``seen`` stands in where no filesystem tells of changes."""
     parts: list[object] = [path, version]
     if version is None:
-        parts += _state_of_file(stored)
+        place = root_of(stored, version)
+        parts += seen if place is None else state_of(*place)
     return _short(parts)
 
 
 def _short(parts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
-
-
-def _state_of_file(stored: Any) -> list[object]:
-    filesystem, path = filesystem_of(stored), getattr(stored, "_filepath", None)
-    if filesystem is None or path is None:
-        return []
-    try:
-        info = filesystem.info(str(path))
-    except Exception:  # each filesystem has errors of its own; a digest by name is better than none
-        return []
-    return [info[key] for key in _STATE if key in info]

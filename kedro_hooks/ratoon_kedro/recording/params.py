@@ -14,10 +14,28 @@ _MOST_KNOWN = 10_000  # keys of which is kept in memory what was found out about
 LONGEST = 6000  # characters of a value that every store holds
 
 # Read against each part of a key in snake case: `max_tokens`, `tokenizer` and `monkey` are not secrets.
-_SECRET = re.compile(r"passw(or)?d|passphrase|secret|credential|(^|_)(token|key|auth|pwd)$")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# Of plural ones only those are that say what they open: `keys` and `stop_tokens` are columns and words.
+_SECRET = re.compile(
+    r"passw(or)?d|passphrase|secret|credential|conn(ection)?_?str(ing)?s?$|(^|_)authori[sz]ation"
+    r"|(^|_)(token|key|auth|pwd|bearer|cookies?)$"
+    r"|(^|_)(api|access|account|auth|bearer|refresh|session|security|private|ssh|sas|storage|shared|signing|master"
+    r"|encryption|subscription|service|deploy|github|gitlab|slack|hf|jwt|oauth)_?(key|token)s?(_ids?)?$"
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LEAVES = frozenset({int, float, bool, type(None)})
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_URL = re.compile(r"""://[^\s"']+""")
+_USER = re.compile(r"[^/?#@:]*:")
+# What looks like a user and a password, but is a host and a port before a path.
+_HOST = re.compile(r"(\[[^]/]*\](:\d{1,5})?|(localhost|[\w-]+(\.[\w-]+)+):\d{1,5})([/?#]|$)")
+_AUTHORITY = re.compile(r"[^/?#]*@")
+_QUERY = re.compile(r"""(?:(?<=[?&#])|(?<=&amp;))([\w.\-]{1,64})=((?:[^&#;\s"']|;(?!\w{1,40}=))+)""")
+_SIGNATURE = re.compile(r"(^|_)sig(nature)?$")
+_PAIR = re.compile(
+    r"((?:account|access|api)[_ ]?key|shared[_ ]?access[_ ]?signature|client[_ ]?secret|passw(?:or)?d|pwd)"
+    r"""([ \t]{0,3}=(?!=)[ \t]{0,3}\\?)(?!\[redacted\])("[^"\\]+|'[^'\\]+|\{[^}]+\}|[^;\s"']+)""",
+    re.IGNORECASE,
+)
+_PAIR_WORDS = ("key", "signature", "secret", "passw", "pwd")  # to find none of these is much faster
 _FOREIGN = re.compile(r"[^\w\-. :/]")
 
 
@@ -42,11 +60,11 @@ class Redactor:
         return known
 
     def _looks_secret(self, key: str) -> bool:
-        parts = (_CAMEL.sub("_", part).lower().replace("-", "_") for part in key.split("."))
+        parts = (_snake(part) for part in key.split("."))
         return any(_SECRET.search(part) for part in parts) or any(pattern.search(key) for pattern in self._patterns)
 
     def clean(self, key: str, value: object) -> Any:
-        """The value without secrets: by key at every depth, and without the user of an URL in any text."""
+        """The value without secrets: by key at every depth, and without what URLs and connection strings tell."""
         if self.hides(key):
             return REDACTED
         if type(value) in _LEAVES:
@@ -97,8 +115,44 @@ def safe_part(name: str) -> str:
 
 
 def without_userinfo(text: str) -> str:
-    """The text with ``user:password@`` taken out of every URL in it."""
-    return _USERINFO.sub(REDACTED, text)
+    """The text without secrets: ``user:password@`` and signatures of URLs, passwords and keys of connection strings."""
+    if "://" in text:
+        text = _URL.sub(_without_user, text)
+    if "=" not in text:
+        return text
+    text = _QUERY.sub(_without_value, text)
+    lowered = text.lower()
+    return _PAIR.sub(_without_pair, text) if any(word in lowered for word in _PAIR_WORDS) else text
+
+
+def _without_user(found: re.Match[str]) -> str:
+    """The rest of a text from ``://`` to the next blank or quote; there may be further URLs in it."""
+    rest = found[0]
+    last = rest.rfind("@")
+    begin = 0
+    while (begin := rest.find("://", begin)) >= 0 and (begin := begin + 3) <= last:
+        if _USER.match(rest, begin) and not _HOST.match(rest, begin):
+            # A password may hold anything, also what should have been escaped.
+            return f"{rest[:begin]}{REDACTED}{rest[last:]}"
+        if authority := _AUTHORITY.match(rest, begin):
+            end = authority.end() - 1
+            rest = f"{rest[:begin]}{REDACTED}{rest[end:]}"
+            last = rest.rfind("@")
+    return rest
+
+
+def _without_value(found: re.Match[str]) -> str:
+    name = _snake(found[1])
+    return f"{found[1]}={REDACTED}" if _SECRET.search(name) or _SIGNATURE.search(name) else found[0]
+
+
+def _without_pair(found: re.Match[str]) -> str:
+    quote = found[3][0] if found[3][0] in "\"'" else ""
+    return f"{found[1]}{found[2]}{quote}{REDACTED}"
+
+
+def _snake(name: str) -> str:
+    return _CAMEL.sub("_", name).lower().replace("-", "_")
 
 
 def _leaves(path: str, value: object) -> Iterator[tuple[str, object]]:

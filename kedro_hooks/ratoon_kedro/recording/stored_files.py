@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 _PIECE = 1024 * 1024
+MOST_ENTRIES = 10_000  # of a folder, which its state is told by
+_STATE = ("size", "mtime", "etag", "ETag", "md5Hash", "last_modified", "LastModified", "updated")
 
 
 class Files(NamedTuple):
@@ -41,9 +44,10 @@ def path_of(stored: Any, version: str | None) -> str:
     """Where the dataset lies, as its filesystem calls it; empty if nobody knows."""
     if version and hasattr(stored, "_get_versioned_path"):
         return str(stored._get_versioned_path(version))
+    if known := getattr(stored, "_filepath", None):
+        return str(known)
     described = stored._describe()
-    known = (described.get(key) for key in ("filepath", "path", "table_name", "sql"))
-    return str(getattr(stored, "_filepath", None) or next(filter(None, known), ""))
+    return str(next(filter(None, (described.get(key) for key in ("filepath", "path", "table_name", "sql"))), ""))
 
 
 def filesystem_of(stored: Any) -> Any:
@@ -51,8 +55,8 @@ def filesystem_of(stored: Any) -> Any:
     return getattr(stored, "_fs", None) or getattr(stored, "_filesystem", None)
 
 
-def files_of(stored: Any, version: str | None) -> Files | None:
-    """The files of a dataset; None if there are none, because it is a table of a database, for example."""
+def root_of(stored: Any, version: str | None) -> tuple[Any, str] | None:
+    """The filesystem and the file or folder in it; None for a table of a database, for example."""
     path, filesystem = path_of(stored, version), filesystem_of(stored)
     if filesystem is None:
         # A path on this machine, unless what describes the dataset is the name of a table.
@@ -63,7 +67,35 @@ def files_of(stored: Any, version: str | None) -> Files | None:
         filesystem = fsspec.filesystem("file")
     if not path:
         return None
-    root = str(filesystem._strip_protocol(path)).rstrip("/")
+    return filesystem, str(filesystem._strip_protocol(path)).rstrip("/")
+
+
+def state_of(filesystem: Any, root: str) -> list[object]:
+    """What tells without reading whether a file, or the files in a folder, were written again; empty if nothing does.
+
+    Of a folder with very many files only the first ones by name are looked at, and how many there are.
+    """
+    try:
+        info = filesystem.info(root)
+        if info.get("type") != "directory":
+            return _state(info)
+        found = filesystem.find(root, detail=True)
+    except Exception:  # each filesystem has errors of its own; a digest by name is better than none
+        return []
+    names = sorted(found)
+    return [len(names), *([name[len(root) :], *_state(found[name])] for name in names[:MOST_ENTRIES])]
+
+
+def _state(info: Mapping[str, Any]) -> list[object]:
+    return [info[key] for key in _STATE if key in info]
+
+
+def files_of(stored: Any, version: str | None) -> Files | None:
+    """The files of a dataset; None if there are none, because it is a table of a database, for example."""
+    place = root_of(stored, version)
+    if place is None:
+        return None
+    filesystem, root = place
     if filesystem.isfile(root):
         return Files(filesystem, [root.rpartition("/")[2]], [root])
     found = sorted(str(each) for each in filesystem.find(root))

@@ -45,9 +45,8 @@ def surroundings(user: str) -> dict[str, str]:
         "ratoon.host": socket.gethostname(),
     }
     # An argument or a path that is no text holds surrogates, which no store takes.
-    return {
-        key: value.encode(errors="replace").decode() for key, value in (tags | _known_git_state(Path.cwd())).items()
-    }
+    found = {**tags, **_known_git_state(Path.cwd())}
+    return {key: value.encode(errors="replace").decode() for key, value in found.items()}
 
 
 def _without_secrets(arguments: Sequence[str]) -> Iterator[str]:
