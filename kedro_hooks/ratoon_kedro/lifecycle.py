@@ -142,7 +142,7 @@ def _prepare(tracked: Tracked, owned: Owned) -> None:
         with guard("sample how busy the machine is", context):
             tracked.run.log_system_metrics(interval)
     with guard("keep what is not committed", context):
-        keep_patch(tracked.run, owned.project.path)
+        keep_patch(tracked.run, owned.project.path, context.redactor)
     with guard("tell the datasets which run this is", context):
         bind_datasets(owned.pipeline, owned.catalog, context)
 

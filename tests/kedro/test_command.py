@@ -77,6 +77,15 @@ def command(**given: Any) -> tuple[str, list[str]]:
     return replayable_command(DEFAULTS | given, Redactor())
 
 
+@pytest.mark.parametrize("program", ["run", "kedro run", "wine"])
+def test_runner_options_are_told_whatever_the_program_is_called(program: str) -> None:
+    words = ["--async", "--runner-params", "max_workers=2"]
+    with kedro_run.make_context(program, words):
+        text, missing = command()
+    assert not missing
+    assert parsed(text)["runner_params"] == {"is_async": True, "max_workers": 2}
+
+
 def parsed(text: str) -> dict[str, Any]:
     words = shlex.split(text)
     assert words[:2] == ["kedro", "run"]

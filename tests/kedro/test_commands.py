@@ -102,6 +102,7 @@ def test_models_are_inspected(project: WineProject) -> None:
         (("compare", "nothing"), "run 'nothing' is none of the latest"),
         (("model", "show", "nothing"), "nothing"),
         (("replay", "nothing"), "run 'nothing' is none of the latest"),
+        (("runs", "--env", "typo"), "environment 'typo' has no folder"),
         (("ui", "--host", "0.0.0.0"), "host '0.0.0.0' is refused"),
     ],
 )

@@ -230,6 +230,19 @@ def test_a_parameter_that_nobody_reads_is_named(project: WineProject) -> None:
     assert "parameter 'modell.depth' is received by no node of this pipeline" in output
 
 
+def test_secrets_are_in_no_run_and_must_be_given_again(project: WineProject) -> None:
+    words = (*PLAIN, "--study", "hill", "--trials", "1")
+    done = project.kedro(*words, "--params", "db.password=s3cret-1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for run in project.runs():
+        assert "s3cret" not in str(run.tags)
+        assert "password=[redacted]" in run.tags["ratoon.command"]
+    assert b"s3cret" not in project.read_artifact(parent_of(project), "sweep.json")
+    again = project.kedro("ratoon", "sweep", "--resume", parent_of(project).run_id, "--trials", "2")
+    assert again.returncode == 2
+    assert "give --params 'db.password=…'" in again.stderr
+
+
 def test_the_file_says_what_options_do_not(project: WineProject) -> None:
     project.write(
         "conf/base/sweep.yml",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from kedro.framework.cli.project import run as kedro_run
 
 from ratoon.errors import InvalidInput
-from ratoon_kedro.sweeping.plan import decode, encode, make_plan, merged, resumed
+from ratoon_kedro.recording.params import Redactor
+from ratoon_kedro.sweeping.options import check_run_options
+from ratoon_kedro.sweeping.plan import decode, encode, make_plan, merged, resumed, secret_params, sweep_command
 from ratoon_kedro.sweeping.space import Choice, Range, nested, parse_space, read_space, read_value
 
 
@@ -79,7 +85,7 @@ def test_options_win_over_the_file() -> None:
     plan = make_plan(merged(content, {"trials": 5, "metric": None, "params": {}}, ("b=choice(7)",)))
     assert (plan.metric, plan.trials, plan.command) == ("m", 5, ("--pipelines", "x"))
     assert plan.space == {"a": Choice(options=(1, 2)), "b": Choice(options=(7,))}
-    assert decode(encode(plan)) == plan
+    assert decode(encode(plan, Redactor())) == plan
 
 
 @pytest.mark.parametrize(
@@ -103,3 +109,61 @@ def test_a_sweep_goes_on_with_more_trials_but_not_with_another_space() -> None:
     assert resumed(plan, {"trials": 50, "jobs": 2, "metric": "m", "space": dict(space)}).trials == 50
     with pytest.raises(InvalidInput, match="cannot go on with another space"):
         resumed(plan, {"space": {"a": Choice(options=(1,))}})
+
+
+def test_secrets_are_not_written_and_must_be_given_again() -> None:
+    given = {"db.password": "s3cret", "db.url": "sql://anna:s3cret@host/x", "mine.a": "s3cret", "depth": 3}
+    plan = make_plan({"metric": "m", "space": {"a": Choice(options=(1, 2))}, "study": "s", "params": given})
+    redactor = Redactor(["^mine"])
+    assert "s3cret" not in f"{encode(plan, redactor)} {sweep_command(plan, redactor)}"
+    assert "--params 'db.password=[redacted]," in sweep_command(plan, redactor)
+    assert secret_params(plan, redactor) == ["db.password", "db.url", "mine.a"]
+
+    kept = decode(encode(plan, redactor))
+    with pytest.raises(InvalidInput, match="give --params 'db.url=…,mine.a=…'"):
+        resumed(kept, {"params": {"db.password": "s3cret"}})
+    again = {name: value for name, value in given.items() if name != "depth"}
+    assert resumed(kept, {"params": again}) == plan
+    with pytest.raises(InvalidInput, match="cannot go on with another params"):
+        resumed(kept, {"params": {**again, "depth": 4}})
+
+
+@pytest.mark.parametrize(
+    ("content", "space"),
+    [
+        ({"params": {"opt": 1}}, ("opt.alpha=int(1,2)",)),
+        ({}, ("n=int(1,2)", "n.x=int(1,2)")),
+        ({"params": {"a": {"b": {"c": 1}}}}, ("a.b=int(1,2)",)),
+    ],
+)
+def test_a_parameter_is_no_value_and_a_branch_at_once(content: dict[str, Any], space: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput, match="lies below it; leave one out"):
+        make_plan(merged({"metric": "m", **content}, {}, space))
+
+
+def test_parameters_of_the_file_may_be_nested() -> None:
+    content = {"metric": "m", "params": {"opt": {"x": 1, "y": {"z": 2}}}, "command": ["--pipelines", "a b"]}
+    plan = make_plan(merged(content, {}, ("opt.alpha=int(1,2)",)))
+    assert plan.params == {"opt.x": 1, "opt.y.z": 2}
+    assert plan.command == ("--pipelines", "a b")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("study", 5), ("params", 5), ("command", "--pipelines 'slow"), ("command", [1]), ("seed", "x")]
+)
+def test_a_value_of_the_file_that_does_not_fit_is_named(key: str, value: object) -> None:
+    with pytest.raises(InvalidInput, match=f"setting '{key}' in sweep.yml cannot be used"):
+        merged({key: value}, {}, ())
+
+
+def test_options_of_a_trial_are_those_of_kedro_run_without_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "no_commands_here.py").touch()
+    project: Any = SimpleNamespace(package_name="no_commands_here")
+    assert check_run_options(project, ["--pipelines", "x"]) == ("--pipelines", "x")
+    with pytest.raises(InvalidInput, match="are refused by 'kedro run'"):
+        check_run_options(project, ["--pipelin", "x"])
+    with pytest.raises(InvalidInput, match="give them as 'params' in sweep.yml"):
+        check_run_options(project, ["--params=a=1"])

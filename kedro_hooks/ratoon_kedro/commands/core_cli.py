@@ -1,7 +1,8 @@
 """The core's own command line, for the store of a Kedro project.
 
 It runs in a process of its own: its logging and its signals are not Kedro's, and secrets reach it through the
-environment rather than as words that every user of the machine can read.
+environment rather than as words that every user of the machine can read. Only a replay is told parameters as words,
+as whoever starts ``kedro run --params`` tells them.
 """
 
 from __future__ import annotations

@@ -51,8 +51,9 @@ def replay(
 ) -> None:
     """Repeat RUN (an id, the beginning of one, a name, or 'latest') and compare the metrics.
 
-    The code is that of the run's commit, with the changes that were not committed. Exit code 0: every metric is the
-    same; 1: it is not, or the run failed.
+    The code is that of the run's commit, with the changes of tracked files that were not committed; files that git did
+    not track, credentials and conf/local are not in it. Exit code 0: every metric is the same; 1: it is not, or the
+    run failed.
     """
     if math.isnan(tolerance):
         raise click.BadParameter("it is no number", param_hint="--tolerance")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +63,12 @@ def sweep(
         store = project_store(metadata, env)
         if store.env:
             os.environ["KEDRO_ENV"] = store.env
-        given |= {"params": read_params(params), "command": check_run_options(metadata, run_options)}
+        given |= {"params": read_params(params), "command": run_options}
         content = {} if resume else plan.read_file(store.config_loader)
         values = plan.merged(content, given, space)
+        check_run_options(metadata, values.get("command", ()))
         prepared = starting.prepare(store, values, resume, fresh=fresh)
         printing.print_start(prepared.plan, prepared.parent)
         result = starting.sweep(prepared, lambda record: printing.print_trial(prepared.plan, record))
-        printing.print_result(result, resume=shlex.join(["kedro", "ratoon", "sweep", "--resume", result.parent]))
+        printing.print_result(result, store.redactor)
     sys.exit(130 if result.interrupted else 0 if result.best else 1)

@@ -117,7 +117,8 @@ def _runner_params() -> dict[str, Any]:
     """How the runner was configured, if ``kedro run`` started it: Kedro tells its hooks only the class."""
     click = sys.modules.get("click")
     current = click.get_current_context(silent=True) if click is not None else None
-    if current is None or current.info_name != "run":
+    # A packaged project's command has the name of its program, and that of a sweep's trial another one.
+    if current is None or (current.command.name != "run" and "runner_params" not in current.params):
         return {}
     given = current.params.get("runner_params")
     asynchronous = {"is_async": True} if current.params.get("is_async") else {}

@@ -8,6 +8,7 @@ half as much again.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,25 +35,44 @@ class LogFile:
         self._head = os.open(path, _FLAGS, 0o600)
         self._tail: int | None = None
         self._written = 0
+        self._closed = False
+        # Held again by a signal's handler that says something; and by nobody in a process that is forked from this one.
+        self._lock, self._process = threading.RLock(), os.getpid()
         self.failed: OSError | None = None
 
     def append(self, entry: bytes) -> None:
-        """Write one entry, whole; what cannot be written is left out, and ``failed`` holds the reason."""
-        try:
-            os.write(self._head if self._tail is None else self._tail, entry[:LONGEST])
-            self._written += len(entry)
-            if self._written >= self._look_after:
-                self._written = 0
-                self._look()
-        except OSError as error:
-            self.failed = error
+        """Write one entry, whole; what cannot be written is left out, and ``failed`` holds the reason.
+
+        After :meth:`close` nothing is written: the numbers of the files may be those of others by then.
+        """
+        with self._alone():
+            if self._closed:
+                return
+            try:
+                os.write(self._head if self._tail is None else self._tail, entry[:LONGEST])
+                self._written += len(entry)
+                if self._written >= self._look_after:
+                    self._written = 0
+                    self._look()
+            except OSError as error:
+                self.failed = error
 
     def close(self) -> None:
         """Let the files go; they stay where they are."""
-        for number in (self._head, self._tail):
-            if number is not None:
-                with suppress(OSError):
-                    os.close(number)
+        with self._alone():
+            if self._closed:
+                return
+            self._closed = True
+            for number in (self._head, self._tail):
+                if number is not None:
+                    with suppress(OSError):
+                        os.close(number)
+
+    def _alone(self) -> threading.RLock:
+        """What keeps the other threads of this process away."""
+        if self._process != os.getpid():
+            self._lock, self._process = threading.RLock(), os.getpid()
+        return self._lock
 
     def _look(self) -> None:
         if self._tail is None:
@@ -62,8 +82,8 @@ class LogFile:
         with _locked(self._head):
             # Somebody else may have put a new file in its place.
             current = os.open(_second(self.path), _FLAGS, 0o600)
-            os.close(self._tail)
-            self._tail = current
+            before, self._tail = self._tail, current
+            os.close(before)
             if os.fstat(current).st_size >= self._half:
                 os.replace(_second(self.path), _third(self.path))
                 self._tail = os.open(_second(self.path), _FLAGS, 0o600)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from ratoon.errors import InvalidSetting
 from ratoon.settings import Settings
+from ratoon_kedro.recording.params import Redactor
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -29,6 +31,7 @@ class ProjectStore(Struct, frozen=True, kw_only=True):
         settings: Where runs, models and files are kept.
         experiment: The experiment of its runs.
         config_loader: Kedro's.
+        redact: Regular expressions of the project's own for parameters that hide a secret.
     """
 
     path: Path
@@ -38,6 +41,12 @@ class ProjectStore(Struct, frozen=True, kw_only=True):
     settings: Settings
     experiment: str
     config_loader: Any
+    redact: tuple[str, ...] = ()
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes secrets out of what is written down."""
+        return Redactor(self.redact)
 
     def variables(self) -> dict[str, str]:
         """Environment variables that lead another process to the same store."""
@@ -61,6 +70,7 @@ def store_of(metadata: ProjectMetadata, env: str | None = None) -> ProjectStore:
 
     env = env or os.environ.get("KEDRO_ENV") or None
     path = Path(metadata.project_path)
+    _check_environment(path / kedro_settings.CONF_SOURCE, env)
     with warnings.catch_warnings():
         # What Kedro's loader thinks of the libraries below it is nothing that a command's user can change.
         warnings.simplefilter("ignore")
@@ -80,4 +90,13 @@ def store_of(metadata: ProjectMetadata, env: str | None = None) -> ProjectStore:
         settings=found,
         experiment=found.experiment,
         config_loader=loader,
+        redact=config.redact,
     )
+
+
+def _check_environment(conf_source: Path, env: str | None) -> None:
+    """Refuse what would be read as an environment without any settings, which has another store."""
+    if env and conf_source.is_dir() and not (conf_source / env).is_dir():
+        raise InvalidSetting(
+            f"environment '{env}' has no folder {conf_source / env}; make it, or choose another --env (or KEDRO_ENV)"
+        )

@@ -101,21 +101,37 @@ def bring_data(project: Path, target: Path, how: str) -> None:
         project: The project.
         target: The project in the clone.
         how: ``copy`` for files of its own, ``link`` for the very files (which it writes to, then), ``none``.
+
+    Raises:
+        InvalidInput: They cannot be copied or linked.
     """
     source, place = project / DATA, target / DATA
     if how == "none" or not source.is_dir():
         return
-    if how == "link":
+    try:
+        if how == "copy":
+            # What a link leads to is copied, too: the clone must not write into what belongs to the project.
+            shutil.copytree(source, place, dirs_exist_ok=True, copy_function=_copy_new)
+            return
         if place.is_dir():
             shutil.rmtree(place)
         place.symlink_to(source, target_is_directory=True)
-        return
-    shutil.copytree(source, place, dirs_exist_ok=True, copy_function=_copy_new)
+    except OSError as error:
+        raise InvalidInput(
+            f"data '{source}' cannot be brought into the clone ({_first_cause(error)}); correct that, or give --data"
+            " none"
+        ) from error
+
+
+def _first_cause(error: OSError) -> str:
+    """The first of the many things that an error of ``copytree`` lists."""
+    found = error.args[0] if isinstance(error, shutil.Error) and error.args else None
+    return str(found[0][-1]) if isinstance(found, list) and found else str(error)
 
 
 def _copy_new(source: str, target: str) -> str:
-    """Copy a file unless the commit has it."""
-    return target if os.path.exists(target) else shutil.copy2(source, target)
+    """Copy a file unless the commit has it, or it is a link that leads nowhere."""
+    return target if os.path.exists(target) or not os.path.exists(source) else shutil.copy2(source, target)
 
 
 def _local_files(conf: Path) -> Iterator[Path]:

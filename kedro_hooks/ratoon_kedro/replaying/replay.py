@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import tempfile
 import uuid
@@ -63,7 +64,8 @@ class Replay:
     def __init__(self, store: ProjectStore, named: str, params: Sequence[str], wishes: Wishes) -> None:
         self._store, self._wishes = store, wishes
         self._client = Client(store.settings)
-        self._recorded: Recorded = recorded(find_run(self._client, named), parse_params(params))
+        self._params = parse_params(params)
+        self._recorded: Recorded = recorded(find_run(self._client, named), self._params)
         self._repository: clones.Repository | None = None
         if not wishes.here:
             if self._recorded.commit is None:
@@ -103,12 +105,18 @@ class Replay:
         if code > 128:
             return code
         if code or after.status is not RunStatus.FINISHED:
-            hint = "see above" if code else "see 'enabled' and 'pipelines' in ratoon.yml"
+            hint = self._why_failed if code else "see 'enabled' and 'pipelines' in ratoon.yml"
             click.echo(f"ratoon: replay '{after.run_id}' is {after.status} (exit code {code}); {hint}", err=True)
             return 1
         sys.stdout.flush()
         run_core(self._store, ["compare", self._before.run_id, after.run_id])
         return self._verdict(after)
+
+    @property
+    def _why_failed(self) -> str:
+        if self._repository is None:
+            return "see above"
+        return "see above (files that git did not track are not in the clone; use --here if the run needs them)"
 
     def _verdict(self, after: Run) -> int:
         differing = differences(values_of(self._before), values_of(after), self._wishes.tolerance)
@@ -148,9 +156,15 @@ class Replay:
             experiment=experiment.name,
             run_name=self._before.run_name,
             run_id=uuid.uuid4().hex,
-            tags={REPLAY_OF: self._before.run_id},
+            tags={REPLAY_OF: self._before.run_id, "ratoon.command": self._command()},
         )
         return started.info
+
+    def _command(self) -> str:
+        """The replay's own command, which anybody may read in its run."""
+        redactor = self._store.redactor
+        shown = ",".join(f"{key}={redactor.clean(key, value)}" for key, value in self._params.items())
+        return shlex.join(["kedro", "ratoon", "replay", self._before.run_id, *(["--params", shown] if shown else [])])
 
     def _execute(self, folder: Path, run_id: str) -> int:
         environment = {**os.environ, **self._store.variables(), "RATOON_RUN_ID": run_id}

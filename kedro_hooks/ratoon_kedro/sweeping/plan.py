@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import warnings
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -11,7 +13,9 @@ import msgspec
 from msgspec import Struct, field
 
 from ratoon.errors import InvalidInput
-from ratoon_kedro.sweeping.space import FORMS, Dimension, parse_space, read_space
+from ratoon_kedro.describing.command_params import params_option
+from ratoon_kedro.recording.params import REDACTED, Redactor
+from ratoon_kedro.sweeping.space import FORMS, Dimension, dotted, nested, parse_space, read_space
 
 FILE_NAME = "sweep.yml"
 # Not `ratoon*`: that would be merged into ratoon.yml.
@@ -62,6 +66,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 KEYS = Plan.__struct_fields__
+_TYPES = {each.name: each.type for each in msgspec.structs.fields(Plan)}
 # What may be another in each part of a sweep that is resumed.
 CHANGEABLE = ("trials", "jobs")
 _CHOICES = {"direction": DIRECTIONS, "sampler": SAMPLERS, "pruner": PRUNERS}
@@ -102,18 +107,28 @@ def merged(content: Mapping[str, Any], given: Mapping[str, Any], space: tuple[st
         content: The file's keys.
         given: The options; None and empty ones were not given.
         space: Texts of ``--space``; a parameter in them takes the place of the file's.
-    """
-    values = dict(content)
-    if "space" in values:
-        values["space"] = read_space(values["space"], FILE_NAME)
-    if isinstance(values.get("command"), str):
-        import shlex
 
-        values["command"] = tuple(shlex.split(values["command"]))
+    Raises:
+        InvalidInput: A value of the file, or a form, is none that fits.
+    """
+    values = {key: _checked(key, value) for key, value in content.items() if value is not None}
     values |= {key: value for key, value in given.items() if value not in (None, (), {})}
     if space:
         values["space"] = {**values.get("space", {}), **parse_space(space)}
     return values
+
+
+def _checked(key: str, value: Any) -> Any:
+    """A value of the file as a plan has it."""
+    if key == "space":
+        return read_space(value, FILE_NAME)
+    try:
+        if key == "command" and isinstance(value, str):
+            return tuple(shlex.split(value))
+        kept = msgspec.convert(value, _TYPES[key])
+    except (msgspec.ValidationError, ValueError) as error:
+        raise InvalidInput(f"setting {key!r} in {FILE_NAME} cannot be used ({error}); correct it") from error
+    return dict(dotted(kept)) if key == "params" else kept
 
 
 def make_plan(values: Mapping[str, Any]) -> Plan:
@@ -141,7 +156,18 @@ def make_plan(values: Mapping[str, Any]) -> Plan:
         ) from error
     if plan.trials < 1 or plan.jobs < 1 or plan.warmup < 0:
         raise InvalidInput("settings of the sweep cannot be used (trials and jobs are at least 1); correct them")
+    _check_names([*values["space"], *plan.params])
     return msgspec.structs.replace(plan, space=values["space"])
+
+
+def _check_names(names: list[str]) -> None:
+    """Refuse a parameter that would be a value and hold others at the same time."""
+    for name in names:
+        for other in names:
+            if other.startswith(f"{name}."):
+                raise InvalidInput(
+                    f"parameter '{name}' of the sweep is given a value, and '{other}' lies below it; leave one out"
+                )
 
 
 def resumed(plan: Plan, values: Mapping[str, Any]) -> Plan:
@@ -151,6 +177,7 @@ def resumed(plan: Plan, values: Mapping[str, Any]) -> Plan:
         InvalidInput: What was said now contradicts what was said then.
     """
     wanted = {key: value for key, value in values.items() if key in KEYS}
+    plan, wanted["params"] = _with_secrets(plan, wanted.get("params") or {})
     other = [key for key, value in wanted.items() if key not in CHANGEABLE and value != getattr(plan, key)]
     if other:
         raise InvalidInput(
@@ -160,9 +187,48 @@ def resumed(plan: Plan, values: Mapping[str, Any]) -> Plan:
     return msgspec.structs.replace(plan, **{key: wanted[key] for key in CHANGEABLE if key in wanted})
 
 
-def encode(plan: Plan) -> Any:
-    """The plan as plain values for JSON."""
-    return msgspec.to_builtins(plan)
+def _with_secrets(plan: Plan, given: Mapping[str, Any]) -> tuple[Plan, Mapping[str, Any]]:
+    """The plan with what was taken out when it was written, and all its parameters as they are given now."""
+    secret = [name for name, value in plan.params.items() if REDACTED in str(value)]
+    missing = [name for name in secret if name not in given]
+    if missing:
+        wanted = ",".join(f"{name}=…" for name in missing)
+        raise InvalidInput(
+            f"sweep '{plan.study}' cannot go on as it is recorded (secrets are taken out); give --params '{wanted}'"
+        )
+    params = {**plan.params, **{name: given[name] for name in secret}}
+    return msgspec.structs.replace(plan, params=params), {**params, **given}
+
+
+def encode(plan: Plan, redactor: Redactor) -> Any:
+    """The plan as plain values for JSON, without secrets."""
+    return msgspec.to_builtins(msgspec.structs.replace(plan, params=_clean(plan.params, redactor)))
+
+
+def sweep_command(plan: Plan, redactor: Redactor) -> str:
+    """The command line of a sweep as anybody may read it; its space is in the file."""
+    words = ["--study", plan.study, "--metric", plan.metric, "--trials", str(plan.trials)]
+    shown = ",".join(f"{name}={_text(value)}" for name, value in _clean(plan.params, redactor).items())
+    return shlex.join(["kedro", "ratoon", "sweep", *words, *(["--params", shown] if shown else []), *plan.command])
+
+
+def run_command(plan: Plan, values: Mapping[str, Any], redactor: Redactor) -> str:
+    """The ``kedro run`` of a trial with these values, without secrets."""
+    params, _ = params_option(nested({**plan.params, **values}), redactor)
+    return shlex.join(["kedro", "run", *plan.command, "--params", params])
+
+
+def secret_params(plan: Plan, redactor: Redactor) -> list[str]:
+    """The parameters that are not written down as they are: whoever goes on with the sweep must give them."""
+    return [name for name, value in _clean(plan.params, redactor).items() if REDACTED in str(value)]
+
+
+def _clean(params: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    return {name: redactor.clean(name, value) for name, value in params.items()}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def decode(value: object) -> Plan:

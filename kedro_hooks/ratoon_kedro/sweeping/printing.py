@@ -8,11 +8,9 @@ import click
 
 from ratoon.cli.output import print_table
 from ratoon.entities import Run
-from ratoon_kedro.describing.command_params import params_option
 from ratoon_kedro.recording.params import Redactor
-from ratoon_kedro.sweeping.plan import Plan
+from ratoon_kedro.sweeping.plan import Plan, run_command, secret_params
 from ratoon_kedro.sweeping.records import Outcome, TrialRecord
-from ratoon_kedro.sweeping.space import nested
 from ratoon_kedro.sweeping.starting import Result
 
 
@@ -33,7 +31,7 @@ def print_trial(plan: Plan, record: TrialRecord) -> None:
     click.echo(f"trial {record.number:<4} {record.run_id[:8]}  {said.rstrip()}  ({values})")
 
 
-def print_result(result: Result, *, resume: str) -> None:
+def print_result(result: Result, redactor: Redactor) -> None:
     """The best trial as a table and as a command; how to go on if the sweep was broken off."""
     counts = {outcome: sum(each.outcome is outcome for each in result.trials) for outcome in Outcome}
     click.echo(f"{len(result.trials)} trials: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n))
@@ -44,17 +42,18 @@ def print_result(result: Result, *, resume: str) -> None:
             empty="",
             title=f"{result.plan.metric} = {result.best.value!r} in run {result.best.run_id}",
         )
-        click.echo(f"run it again: {best_command(result.plan, result.best)}")
+        click.echo(f"run it again: {run_command(result.plan, result.best.values, redactor)}")
     elif not result.interrupted:
         click.echo("no trial was complete: see what the last ones say, or 'kedro ratoon runs'")
     if result.interrupted:
-        click.echo(f"broken off; go on with: {resume}")
+        click.echo(f"broken off; go on with: {_resume(result, redactor)}")
 
 
-def best_command(plan: Plan, best: TrialRecord) -> str:
-    """The ``kedro run`` with the best values."""
-    params, _ = params_option(nested({**plan.params, **best.values}), Redactor())
-    return shlex.join(["kedro", "run", *plan.command, "--params", params])
+def _resume(result: Result, redactor: Redactor) -> str:
+    secret = ",".join(f"{name}=…" for name in secret_params(result.plan, redactor))
+    return shlex.join(
+        ["kedro", "ratoon", "sweep", "--resume", result.parent, *(["--params", secret] if secret else [])]
+    )
 
 
 def _short(value: object, digits: int = 4) -> str:

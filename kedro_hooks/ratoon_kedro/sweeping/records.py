@@ -20,6 +20,7 @@ from ratoon.tracking.locations import artifact_key
 from ratoon.tracking.run import ActiveRun
 from ratoon_kedro.describing.tags import ERROR
 from ratoon_kedro.describing.tags import TRIAL as NUMBER
+from ratoon_kedro.recording.params import Redactor
 from ratoon_kedro.sweeping import plan as plans
 from ratoon_kedro.sweeping.plan import Plan
 
@@ -32,6 +33,7 @@ PRUNED = "ratoon.sweep.pruned"
 BEST_RUN = "ratoon.sweep.best_run"
 BEST_VALUE = "ratoon.sweep.best_value"
 NO_METRIC = "it has no such metric"
+COMMAND = "ratoon.command"  # instead of what stands on this process's command line, secrets included
 _PARENT = "mlflow.parentRunId"
 _PAGE = 1000
 
@@ -74,16 +76,18 @@ class SweepRecords:
         client: Where they are kept.
         parent: The run that holds the plan.
         plan: The sweep.
+        redactor: What takes secrets out of what is written.
     """
 
-    def __init__(self, client: Client, parent: Run, plan: Plan) -> None:
-        self._client, self._plan = client, plan
+    def __init__(self, client: Client, parent: Run, plan: Plan, redactor: Redactor) -> None:
+        self._client, self._plan, self._redactor = client, plan, redactor
         self.parent = parent
         self._experiment = client.tracking.get_experiment(parent.experiment_id).name
 
     def start_trial(self, number: int, values: Mapping[str, Any]) -> str:
         """Create the run of a trial, before its process is there; returns its id."""
-        tags = {STUDY: self._plan.study, NUMBER: str(number), VALUES: json.dumps(values)}
+        command = plans.run_command(self._plan, values, self._redactor)
+        tags = {STUDY: self._plan.study, NUMBER: str(number), VALUES: json.dumps(values), COMMAND: command}
         started = self._client.start_run(
             experiment=self._experiment,
             run_name=f"{self._plan.study}-{number}",
@@ -153,7 +157,8 @@ class SweepRecords:
     def _write(self, run: ActiveRun, trials: list[TrialRecord], best: TrialRecord | None) -> None:
         rows = [msgspec.to_builtins(msgspec.structs.replace(each, history={})) for each in trials]
         number = None if best is None else best.number
-        run.log_dict({"format": FORMAT, "plan": plans.encode(self._plan), "best": number, "trials": rows}, FILE)
+        plan = plans.encode(self._plan, self._redactor)
+        run.log_dict({"format": FORMAT, "plan": plan, "best": number, "trials": rows}, FILE)
 
     def _read(self, run: Run) -> TrialRecord:
         metric = run.metrics.get(self._plan.metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -111,6 +111,16 @@ def nested(values: Mapping[str, object]) -> dict[str, Any]:
             inner = inner.setdefault(parent, {})
         inner[last] = value
     return found
+
+
+def dotted(values: Mapping[Any, object], path: str = "") -> Iterator[tuple[str, Any]]:
+    """The reverse: values by dotted name."""
+    for name, value in values.items():
+        key = f"{path}.{name}" if path else str(name)
+        if isinstance(value, Mapping) and value:
+            yield from dotted(value, key)
+        else:
+            yield key, value
 
 
 def read_value(text: str) -> Any:

@@ -16,11 +16,12 @@ from ratoon.errors import InvalidInput
 from ratoon.tracking.client import Client
 from ratoon.tracking.context import random_name
 from ratoon_kedro.options.project_store import ProjectStore
+from ratoon_kedro.recording.params import Redactor
 from ratoon_kedro.sweeping import liveness
 from ratoon_kedro.sweeping.loop import Sweep
-from ratoon_kedro.sweeping.plan import Plan, make_plan, resumed
+from ratoon_kedro.sweeping.plan import Plan, make_plan, resumed, sweep_command
 from ratoon_kedro.sweeping.processes import Processes
-from ratoon_kedro.sweeping.records import STUDY, SweepRecords, TrialRecord, find_sweep, read_plan
+from ratoon_kedro.sweeping.records import COMMAND, STUDY, SweepRecords, TrialRecord, find_sweep, read_plan
 from ratoon_kedro.sweeping.study import Study
 
 KIND = "ratoon.sweep"
@@ -46,12 +47,13 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """A sweep that is about to start: its plan, its run, and how its trials are run."""
+    """A sweep that is about to start: its plan, its run, how its trials are run, and what takes secrets out."""
 
     client: Client
     plan: Plan
     parent: Run
     processes: Processes
+    redactor: Redactor
 
 
 def prepare(store: ProjectStore, values: Mapping[str, Any], resume: str | None, *, fresh: bool = False) -> Prepared:
@@ -76,7 +78,8 @@ def prepare(store: ProjectStore, values: Mapping[str, Any], resume: str | None, 
         plan = resumed(read_plan(client, parent), values)
         Study(plan)
         parent = _taken_up(client, parent)
-    return Prepared(client=client, plan=plan, parent=parent, processes=Processes(store, plan.command, fresh=fresh))
+    processes = Processes(store, plan.command, fresh=fresh)
+    return Prepared(client=client, plan=plan, parent=parent, processes=processes, redactor=store.redactor)
 
 
 def sweep(prepared: Prepared, report: Callable[[TrialRecord], None]) -> Result:
@@ -86,7 +89,7 @@ def sweep(prepared: Prepared, report: Callable[[TrialRecord], None]) -> Result:
         RatoonError: It cannot go on.
     """
     plan, parent = prepared.plan, prepared.parent
-    records = SweepRecords(prepared.client, parent, plan)
+    records = SweepRecords(prepared.client, parent, plan, prepared.redactor)
     running = Sweep(plan, records, prepared.processes, report)
     status = RunStatus.FAILED
     try:
@@ -122,6 +125,7 @@ def _new_parent(client: Client, store: ProjectStore, plan: Plan) -> Run:
         run_name=plan.study,
         tags={
             STUDY: plan.study,
+            COMMAND: sweep_command(plan, store.redactor),
             liveness.PROCESS: liveness.this_process(),
             **{f"{KIND}.{key}": str(getattr(plan, key)) for key in TOLD},
         },
